@@ -1,0 +1,29 @@
+"""Errors that are the user's to fix. Anything else is our fault and keeps its traceback."""
+
+
+class UserError(Exception):
+    """A file, a recipe, an option or a path needs the user's hand; the command ends with exit code 2.
+
+    `message` says what is wrong, with the place and the value in it; `cure` says what to do next.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.cure}" if self.cure else self.message
+
+
+class ProofError(UserError):
+    """A proof or a gate refused the step; the command ends with exit code 3."""
+
+    exit_code = 3
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> UserError:
+    """The error for an optional dependency that is not installed."""
+    return UserError(f"{purpose} needs the package {package}, which is not installed", f"pip install 'tunesmith[{extra}]'")

@@ -1,0 +1,153 @@
+"""The six rules of rendering, checked on the final ids of every row and every assistant turn."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tunesmith.batch import Example
+from tunesmith.messages import tr
+from tunesmith.proof import Proof
+from tunesmith.text.render import Rendered, Renderer, Turn
+from tunesmith.text.template import as_dict
+from tunesmith.text.tokenizer import decode, spelled_after
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+RULES = {
+    "R1": "the ids up to each answer equal the prompt that serving sends",
+    "R2": "the supervised ids decode to the answer and its end mark",
+    "R3": "nothing that the prompt supplies is supervised",
+    "R4": "the stop token is supervised in every answer and ends generation",
+    "R5": "there is at most one BOS",
+    "R6": "at least one token is supervised",
+}
+
+
+@dataclass(slots=True)
+class Rules:
+    """Counts what was checked, and keeps the first failure of each rule."""
+
+    tokenizer: "PreTrainedTokenizerFast"
+    stop_ids: tuple[int, ...]
+    everything: bool = False
+    checked: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def check(self, rendered: Rendered) -> None:
+        """Apply every rule to one rendered conversation."""
+        for example, turns in zip(rendered.examples, rendered.groups, strict=True):
+            for turn in turns:
+                self._note("R1", rendered, turn.number, self._prompt_differs(example, turn))
+                if turn.weight and not self.everything:
+                    self._note("R2", rendered, turn.number, self._words_differ(example, turn))
+                    self._note("R4", rendered, turn.number, self._stop_missing(example, turn))
+            if not self.everything:
+                self._note("R3", rendered, turns[-1].number, self._prompt_supervised(example, turns))
+            self._note("R5", rendered, turns[-1].number, self._second_bos(example))
+        supervised = any(any(example.weights) for example in rendered.examples)
+        self._note("R6", rendered, 0, "" if supervised else tr("no token is supervised"))
+
+    def proofs(self) -> list[Proof]:
+        """One proof a rule; a rule that failed tells its first row."""
+        return [
+            Proof(rule, not self.failed[rule], self.checked[rule], self.first.get(rule) or tr(meaning), self.failed[rule], 0)
+            for rule, meaning in RULES.items()
+        ]
+
+    def _note(self, rule: str, rendered: Rendered, message: int, fault: str) -> None:
+        self.checked[rule] += 1
+        if fault:
+            self.failed[rule] += 1
+            self.first.setdefault(rule, f"{rendered.origin} messages[{message}]: {fault}")
+
+    def _prompt_differs(self, example: Example, turn: Turn) -> str:
+        return self._first_difference(example.ids[: len(turn.prompt)], turn.prompt)
+
+    def _words_differ(self, example: Example, turn: Turn) -> str:
+        start = len(turn.prompt)
+        said = [
+            token
+            for token, weight in islice(zip(example.ids, example.weights, strict=True), start, start + len(turn.said))
+            if weight
+        ]
+        text = spelled_after(self.tokenizer, turn.prompt, said)
+        if text == turn.spoken:
+            return ""
+        where = next((i for i, (a, b) in enumerate(zip(text, turn.spoken, strict=False)) if a != b), len(text))
+        return tr(
+            "the supervised ids decode to {got!r} where the row has {expected!r}",
+            got=text[where : where + 20],
+            expected=turn.spoken[where : where + 20],
+        )
+
+    def _prompt_supervised(self, example: Example, turns: Sequence[Turn]) -> str:
+        mine = {i for turn in turns for i in range(len(turn.prompt), len(turn.prompt) + len(turn.said))}
+        wrong = [i for i, weight in enumerate(example.weights) if weight and i not in mine]
+        return tr("token {index} of the prompt is supervised", index=wrong[0]) if wrong else ""
+
+    def _stop_missing(self, example: Example, turn: Turn) -> str:
+        end = len(turn.prompt) + len(turn.said) - 1
+        if example.ids[end] in self.stop_ids and example.weights[end]:
+            return ""
+        return tr("the answer ends with {token!r}, which does not stop generation", token=self._show(example.ids[end]))
+
+    def _second_bos(self, example: Example) -> str:
+        """A template may write one BOS a turn (it is then in the prompt that serving sends); two together are a fault."""
+        bos = self.tokenizer.bos_token_id
+        if bos is None or bos in self.stop_ids:
+            return ""
+        doubled = [i for i, (a, b) in enumerate(zip(example.ids, example.ids[1:], strict=False)) if a == b == bos]
+        return tr("a second BOS at token {index}", index=doubled[0] + 1) if doubled else ""
+
+    def _first_difference(self, mine: Sequence[int], theirs: Sequence[int]) -> str:
+        for index, (a, b) in enumerate(zip(mine, theirs, strict=False)):
+            if a != b:
+                return tr(
+                    "token {index} is {mine!r} in training and {theirs!r} in serving",
+                    index=index,
+                    mine=self._show(a),
+                    theirs=self._show(b),
+                )
+        return "" if len(mine) == len(theirs) else tr("the prompt of training is shorter than that of serving")
+
+    def _show(self, token: int) -> str:
+        return decode(self.tokenizer, [token])
+
+
+def prove_serving(renderer: Renderer, sample: Sequence[Rendered]) -> Proof:
+    """Whether transformers' own apply_chat_template, with the template that is saved, sends the same prompts."""
+    checked, faults = 0, []
+    for rendered, turn, theirs in served(renderer, sample):
+        checked += 1
+        if list(turn.prompt) != theirs:
+            faults.append(f"{rendered.origin} messages[{turn.number}]")
+    detail = tr("transformers' apply_chat_template sends the same prompt ids")
+    if faults:
+        detail = tr("apply_chat_template sends other ids than training has, first at {origin}", origin=faults[0])
+    return Proof("serving", not faults, checked, detail, len(faults), 0)
+
+
+def served(renderer: Renderer, sample: Sequence[Rendered]) -> Iterator[tuple[Rendered, Turn, list[int]]]:
+    """Each turn of the sample with the ids that apply_chat_template sends for it."""
+    for rendered in sample:
+        for turn in (turn for group in rendered.groups for turn in group):
+            message = rendered.conversation.messages[turn.number]
+            dialect = renderer.dialect(bool(message.thinking) and renderer.thinking == "keep")
+            asked = [as_dict(earlier, dialect.style) for earlier in rendered.conversation.messages[: turn.number]]
+            if renderer.thinking == "none":
+                asked = [{k: v for k, v in m.items() if k not in ("reasoning_content", "thinking")} for m in asked]
+            switches = {name: value for name, value in dialect.context if isinstance(value, bool)}
+            theirs = renderer.tokenizer.apply_chat_template(
+                asked,
+                tools=list(rendered.conversation.tools) or dict(dialect.context)["tools"],
+                chat_template=renderer.chat_template,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=False,
+                **switches,
+            )
+            yield rendered, turn, list(theirs)
