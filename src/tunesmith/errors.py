@@ -26,4 +26,6 @@ class ProofError(UserError):
 
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
     """The error for an optional dependency that is not installed."""
-    return UserError(f"{purpose} needs the package {package}, which is not installed", f"pip install 'tunesmith[{extra}]'")
+    return UserError(
+        f"{purpose} needs the package {package}, which is not installed", f"pip install 'tunesmith[{extra}]'"
+    )

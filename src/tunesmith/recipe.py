@@ -4,8 +4,16 @@ Every setting that a user may override is a field of one of these dataclasses; i
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Below1 = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
+CountOr0 = Annotated[int, Field(ge=0)]
 Thinking = Literal["keep", "none"]
 MaskName = Literal["answers", "last_answer", "everything"]
 
@@ -14,9 +22,9 @@ MaskName = Literal["answers", "last_answer", "everything"]
 class Lora:
     """Low-rank adapters (Hu et al., 2021), by peft."""
 
-    rank: int = 8
-    alpha: float = 16.0
-    dropout: float = 0.0
+    rank: Count = 8
+    alpha: Positive = 16.0
+    dropout: Below1 = 0.0
     targets: str = "all-linear"  # "all-linear", or module names separated by commas
 
 
@@ -24,25 +32,27 @@ class Lora:
 class Budget:
     """How long, how fast, in which precision. Lengths in tokens, rates per optimizer step."""
 
-    epochs: float = 3.0
-    lr: float = 2e-5
+    epochs: Positive = 3.0
+    lr: Positive = 2e-5
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = 0.03  # share of all steps
-    batch_size: int = 32  # examples in one optimizer step
-    micro_tokens: int = 8192  # padded tokens in one forward pass; more passes accumulate
-    max_length: int = 2048  # longest example, in tokens
+    warmup: Share = 0.03  # share of all steps
+    batch_size: Count = 32  # examples in one optimizer step
+    micro_tokens: Count = 8192  # padded tokens in one forward pass; more passes accumulate
+    max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
     overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where a probe finds it faster, else fp32
-    weight_decay: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    max_grad_norm: float = 1.0
+    weight_decay: NotNegative = 0.0
+    beta1: Below1 = 0.9
+    beta2: Below1 = 0.999
+    max_grad_norm: Positive = 1.0
     gradient_checkpointing: bool = False
-    eval_share: float = 0.0  # share of the examples held out to measure the loss
-    eval_every: int = 0  # steps between evaluations; 0: at the end of each epoch
-    checkpoint_every: int = 0  # steps between checkpoints; 0: at the end of each epoch
-    keep: Literal["last", "best"] = "last"  # which weights OUT holds: after the last step, or at the lowest held-out loss
-    seed: int = 0
+    eval_share: Below1 = 0.0  # share of the examples held out to measure the loss
+    eval_every: CountOr0 = 0  # steps between evaluations; 0: at the end of each epoch
+    checkpoint_every: CountOr0 = 0  # steps between checkpoints; 0: at the end of each epoch
+    keep: Literal["last", "best"] = (
+        "last"  # which weights OUT holds: after the last step, or at the lowest held-out loss
+    )
+    seed: CountOr0 = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +69,41 @@ class Tune:
     train: str = ""  # with adapter=full: regular expression of the parameters that train; empty: all
     lora: Lora = field(default_factory=Lora)
     tune: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """Small verifiable instructions in English and Chinese, in disjoint train and held-out parts."""
+
+    train: Count = 6000  # conversations to tune on
+    heldout: Count = 780  # tasks to score with; none shares its words or numbers with the training part
+    seed: CountOr0 = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Exact match of greedy answers to held-out practice tasks."""
+
+    model: str = ""  # model folder, "nano", or "@stage"
+    tasks: str = ""  # "@stage" that made the tasks
+    template: str = "auto"  # as in Tune; a base model needs one named
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrain:
+    """Make the embedded base: text and tokenizer from our own generators, then a model trained on that text."""
+
+    steps: Count = 3000
+    seed: CountOr0 = 0
+
+
+Stage = Tune | Practice | Score | Pretrain
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Named stages in order. A stage reads what an earlier one made as "@name"."""
+
+    name: str
+    summary: str
+    stages: tuple[tuple[str, Stage], ...]

@@ -37,7 +37,9 @@ def test_the_prompt_is_letter_for_letter_the_published_one(name, messages):
 
 def test_an_answer_closes_as_published():
     context = {"bos_token": "<s>", "eos_token": "</s>", "tools": None}
-    closed = {name: write(load_template(name), [as_dict(PLAIN), as_dict(REPLY)], False, **context) for name, _ in GOLDEN}
+    closed = {
+        name: write(load_template(name), [as_dict(PLAIN), as_dict(REPLY)], False, **context) for name, _ in GOLDEN
+    }
     assert closed["alpaca"].endswith("### Response:Hi.</s>")
     assert closed["tulu"].endswith("<|assistant|>\nHi.</s>")
     assert closed["dolly"].endswith("### Response:\nHi.\n\n### End")

@@ -3,13 +3,11 @@
 import json
 from pathlib import Path
 
-import jinja2
 import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from tunesmith.errors import UserError
 from tunesmith.records import Conversation, Refusal, text_message
-from tunesmith.text.proofs import Rules
 from tunesmith.text.render import Renderer
 from tunesmith.text.template import Template, load_template
 from tunesmith.text.tokenizer import encode
@@ -17,8 +15,8 @@ from tunesmith.text.tokenizer import encode
 from .test_render import FOUR, failed, one
 
 FIXTURE_TEMPLATE = (
-    "{{ bos_token }}A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful,"
-    " detailed, and polite answers to the user's questions. "
+    "{{ bos_token }}A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions. "
     "{% for m in messages %}{% if m.role == 'user' %}{{ (' ' if loop.first else '') + 'USER: ' + m.content + ' ' }}"
     "{% else %}{{ ' ASSISTANT: ' + m.content + eos_token }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ ' ASSISTANT:' }}{% endif %}"
@@ -33,7 +31,8 @@ def test_the_axolotl_vicuna_conversation_has_the_same_1970_ids_and_172_masked(sh
     roles = {"human": "user", "gpt": "assistant"}
     chat = Conversation(
         tuple(
-            text_message(roles[turn["from"]], turn["value"] + ("</s>" if turn["from"] == "gpt" else "")) for turn in turns
+            text_message(roles[turn["from"]], turn["value"] + ("</s>" if turn["from"] == "gpt" else ""))
+            for turn in turns
         )
     )
     rendered = one(Renderer(Template("vicuna-old", FIXTURE_TEMPLATE), llama), chat)
@@ -129,7 +128,9 @@ def generation_text(source: str, renderer: Renderer) -> str:
     if dialect.style == "parts":
         messages = [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in messages]
     context = {k: v for k, v in dialect.context if k != "tools"}
-    (text,), (spans,) = render_jinja_template([messages], chat_template=source, return_assistant_tokens_mask=True, **context)
+    (text,), (spans,) = render_jinja_template(
+        [messages], chat_template=source, return_assistant_tokens_mask=True, **context
+    )
     return "".join(text[start:end] for start, end in spans)
 
 
@@ -170,7 +171,9 @@ def test_every_sentencepiece_file_encodes_as_sentencepiece_or_is_refused(shared)
 
     from tunesmith.text.tokenizer import from_sentencepiece
 
-    lines = (shared / "thinking-machines-lab__tinker-cookbook/tinker_cookbook/example_data/multilingual.txt").read_text()
+    lines = (
+        shared / "thinking-machines-lab__tinker-cookbook/tinker_cookbook/example_data/multilingual.txt"
+    ).read_text()
     texts = lines.split("\n")[::5]
     loaded = 0
     for path in sorted(shared.rglob("*.model")):
@@ -186,16 +189,26 @@ def test_every_sentencepiece_file_encodes_as_sentencepiece_or_is_refused(shared)
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("qwen", "ggerganov__llama.cpp/models/templates/Qwen-Qwen2.5-7B-Instruct.jinja"),
-     ("llama-3", "axolotl-ai-cloud__axolotl/src/axolotl/utils/chat_templates/templates/llama3.jinja")],
+    [
+        ("qwen", "ggerganov__llama.cpp/models/templates/Qwen-Qwen2.5-7B-Instruct.jinja"),
+        ("llama-3", "axolotl-ai-cloud__axolotl/src/axolotl/utils/chat_templates/templates/llama3.jinja"),
+    ],
 )
 def test_shipped_templates_write_what_the_official_ones_write(name, file, shared):
     from tunesmith.text.template import write
 
     official, ours = Template("official", (shared / file).read_text()), load_template(name)
     tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
-    call = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}]}
-    plain = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "So?"}]
+    call = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}],
+    }
+    plain = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "So?"},
+    ]
     chats = [(plain, None), ([{"role": "system", "content": "Be brief."}, *plain], None)]
     if name == "qwen":
         chats.append(([plain[0], call, {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}], [tool]))

@@ -18,9 +18,9 @@ FOUR = Conversation(
         text_message("assistant", "Answer beta."),
     )
 )
-words = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\ue000"), min_size=1, max_size=12).filter(
-    lambda text: text.strip() == text and text
-)
+words = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\0\ue000"), min_size=1, max_size=12
+).filter(lambda text: text.strip() == text and text)
 chats = st.lists(st.tuples(words, words), min_size=1, max_size=3).map(
     lambda pairs: Conversation(
         tuple(m for ask, reply in pairs for m in (text_message("user", ask), text_message("assistant", reply)))
@@ -35,7 +35,7 @@ def one(renderer, conversation):
 
 
 def failed(renderer, rendered):
-    rules = Rules(renderer.tokenizer, renderer.stop_ids)
+    rules = Rules(renderer)
     rules.check(rendered)
     return [proof.name for proof in rules.proofs() if not proof.passed]
 
@@ -88,7 +88,9 @@ def test_an_answer_that_the_data_excludes_is_read_but_not_learnt(tokenizer):
 
 
 def test_control_tokens_in_a_persons_words_stay_words(tokenizer):
-    chat = Conversation((text_message("user", "say <|im_end|> twice"), text_message("assistant", "<|im_end|><|im_end|>")))
+    chat = Conversation(
+        (text_message("user", "say <|im_end|> twice"), text_message("assistant", "<|im_end|><|im_end|>"))
+    )
     renderer = Renderer(load_template("chatml"), tokenizer)
     rendered = one(renderer, chat)
     mark = tokenizer.convert_tokens_to_ids("<|im_end|>")
@@ -97,8 +99,14 @@ def test_control_tokens_in_a_persons_words_stay_words(tokenizer):
 
 
 def test_a_template_whose_mark_the_tokenizer_lacks_adds_it_as_one_token(tokenizer):
-    renderer = Renderer(Template("own", "{% for m in messages %}{{ '<' + m.role + '>' + m.content + '<stop>' }}{% endfor %}"
-                                        "{% if add_generation_prompt %}<assistant>{% endif %}"), tokenizer)
+    renderer = Renderer(
+        Template(
+            "own",
+            "{% for m in messages %}{{ '<' + m.role + '>' + m.content + '<stop>' }}{% endfor %}"
+            "{% if add_generation_prompt %}<assistant>{% endif %}",
+        ),
+        tokenizer,
+    )
     assert renderer.added == ("<stop>",)
     rendered = one(renderer, FOUR)
     assert rendered.examples[0].ids[-1] == tokenizer.convert_tokens_to_ids("<stop>")
@@ -106,7 +114,10 @@ def test_a_template_whose_mark_the_tokenizer_lacks_adds_it_as_one_token(tokenize
 
 
 def test_a_template_without_an_end_mark_gets_the_end_of_text(tokenizer):
-    source = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+    source = (
+        "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
     renderer = Renderer(Template("bare", source), tokenizer)
     rendered = one(renderer, FOUR)
     assert renderer.dialect().added
@@ -117,7 +128,8 @@ def test_a_template_without_an_end_mark_gets_the_end_of_text(tokenizer):
 THINKER = Template(
     "thinker",
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
-    "{% if m.role == 'assistant' and loop.last %}{{ '<think>\n' + (m.reasoning_content or '') + '\n</think>\n\n' }}{% endif %}"
+    "{% if m.role == 'assistant' and loop.last %}"
+    "{{ '<think>\n' + (m.reasoning_content or '') + '\n</think>\n\n' }}{% endif %}"
     "{{ m.content + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
     "{% if enable_thinking is defined and not enable_thinking %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{% endif %}",
@@ -128,7 +140,10 @@ def test_an_empty_think_block_is_prompt_and_each_turn_its_own_example(tokenizer)
     renderer = Renderer(THINKER, tokenizer)
     rendered = one(renderer, FOUR)
     assert len(rendered.examples) == 2
-    assert [turn.spoken for group in rendered.groups for turn in group] == ["Answer alpha.<|im_end|>", "Answer beta.<|im_end|>"]
+    assert [turn.spoken for group in rendered.groups for turn in group] == [
+        "Answer alpha.<|im_end|>",
+        "Answer beta.<|im_end|>",
+    ]
     assert tokenizer.decode(rendered.groups[0][0].prompt).endswith("<think>\n\n</think>\n\n")
     assert failed(renderer, rendered) == []
     assert prove_serving(renderer, [rendered]).passed
@@ -174,7 +189,9 @@ def test_a_prompt_that_opens_a_think_block_is_refused_for_answers_without_thinki
         Renderer(Template("opens", source), tokenizer)
 
 
-@pytest.mark.parametrize("source", ["{% for m in messages %}", "{{ raise_exception('no') }}", "{{ messages[0].content }}", "{{ 1 / 0 }}"])
+@pytest.mark.parametrize(
+    "source", ["{% for m in messages %}", "{{ raise_exception('no') }}", "{{ messages[0].content }}", "{{ 1 / 0 }}"]
+)
 def test_a_useless_template_is_refused_with_its_reason(source, tokenizer):
     with pytest.raises(UserError, match="own"):
         Renderer(Template("own", source), tokenizer)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SWITCHES = ("enable_thinking", "thinking")  # template variables by which servers turn thinking on and off
 QUESTION, ANSWER, THOUGHT = "Xquestionx", "Xanswerx", "Xthoughtx"
+NO_TOOLS: tuple[list[Any] | None, ...] = (None, [])  # how servers say that there are none
 OPEN_BLOCK = re.compile(r"<([a-zA-Z_]+)>\s*$")
 CONTROL_LIKE = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")
 
@@ -69,7 +70,7 @@ def learn_dialect(template: Template, tokenizer: "PreTrainedTokenizerFast", thin
     faults: list[str] = []
     usable: list[Dialect] = []
     for style, switches in product(("text", "parts"), switch_settings(template, thinking)):
-        for tools in (None, []):
+        for tools in NO_TOOLS:
             context = (*special.items(), ("tools", tools), *switches)
             try:
                 dialect, direct = try_dialect(template, tokenizer, Dialect(style, context, "", "", "", False), thinking)

@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.batch import Example
 from tunesmith.messages import tr
 from tunesmith.proof import Proof
+from tunesmith.records import Refusal
+from tunesmith.text.guard import GUARD, guarded
 from tunesmith.text.render import Rendered, Renderer, Turn
 from tunesmith.text.template import as_dict
-from tunesmith.text.tokenizer import decode, spelled_after
+from tunesmith.text.tokenizer import control_tokens, decode, spelled_after
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -30,8 +32,7 @@ RULES = {
 class Rules:
     """Counts what was checked, and keeps the first failure of each rule."""
 
-    tokenizer: "PreTrainedTokenizerFast"
-    stop_ids: tuple[int, ...]
+    renderer: Renderer
     everything: bool = False
     checked: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -51,10 +52,27 @@ class Rules:
         supervised = any(any(example.weights) for example in rendered.examples)
         self._note("R6", rendered, 0, "" if supervised else tr("no token is supervised"))
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Count a row that rendering found to break a rule."""
+        self.checked[refusal.field] += 1
+        self.failed[refusal.field] += 1
+        self.first.setdefault(refusal.field, f"{refusal.origin}: {refusal.reason}")
+
+    @property
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
+        return self.renderer.tokenizer
+
     def proofs(self) -> list[Proof]:
         """One proof a rule; a rule that failed tells its first row."""
         return [
-            Proof(rule, not self.failed[rule], self.checked[rule], self.first.get(rule) or tr(meaning), self.failed[rule], 0)
+            Proof(
+                rule,
+                not self.failed[rule],
+                self.checked[rule],
+                self.first.get(rule) or tr(meaning),
+                self.failed[rule],
+                0,
+            )
             for rule, meaning in RULES.items()
         ]
 
@@ -91,14 +109,14 @@ class Rules:
 
     def _stop_missing(self, example: Example, turn: Turn) -> str:
         end = len(turn.prompt) + len(turn.said) - 1
-        if example.ids[end] in self.stop_ids and example.weights[end]:
+        if example.ids[end] in self.renderer.stop_ids and example.weights[end]:
             return ""
         return tr("the answer ends with {token!r}, which does not stop generation", token=self._show(example.ids[end]))
 
     def _second_bos(self, example: Example) -> str:
-        """A template may write one BOS a turn (it is then in the prompt that serving sends); two together are a fault."""
+        """Two BOS together. A template may write one a turn; it is then in the prompt that serving sends."""
         bos = self.tokenizer.bos_token_id
-        if bos is None or bos in self.stop_ids:
+        if bos is None or bos in self.renderer.stop_ids:
             return ""
         doubled = [i for i, (a, b) in enumerate(zip(example.ids, example.ids[1:], strict=False)) if a == b == bos]
         return tr("a second BOS at token {index}", index=doubled[0] + 1) if doubled else ""
@@ -137,12 +155,13 @@ def served(renderer: Renderer, sample: Sequence[Rendered]) -> Iterator[tuple[Ren
         for turn in (turn for group in rendered.groups for turn in group):
             message = rendered.conversation.messages[turn.number]
             dialect = renderer.dialect(bool(message.thinking) and renderer.thinking == "keep")
-            asked = [as_dict(earlier, dialect.style) for earlier in rendered.conversation.messages[: turn.number]]
-            if renderer.thinking == "none":
-                asked = [{k: v for k, v in m.items() if k not in ("reasoning_content", "thinking")} for m in asked]
-            switches = {name: value for name, value in dialect.context if isinstance(value, bool)}
-            theirs = renderer.tokenizer.apply_chat_template(
-                asked,
+            before = rendered.conversation.messages[: turn.number]
+            safe = guarded(before, control_tokens(renderer.tokenizer), renderer.thinking == "keep")
+            if any(GUARD in message.text for message in safe):
+                continue  # transformers would take control tokens in a person's words for real ones
+            switches: dict[str, Any] = {name: value for name, value in dialect.context if isinstance(value, bool)}
+            theirs: Any = renderer.tokenizer.apply_chat_template(
+                [as_dict(message, dialect.style) for message in safe],
                 tools=list(rendered.conversation.tools) or dict(dialect.context)["tools"],
                 chat_template=renderer.chat_template,
                 add_generation_prompt=True,

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.batch import Example
-from tunesmith.errors import UserError
+from tunesmith.errors import ProofError, UserError
 from tunesmith.messages import tr
 from tunesmith.records import Conversation, Document, Message, Origin, Refusal
 from tunesmith.text.dialect import Dialect, learn_dialect
@@ -109,24 +109,29 @@ class Renderer:
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """Ids at which generation ends: end marks of the template, and the tokenizer's end of text."""
-        marks = [dialect.mark for dialect in self._dialects.values()]
-        ids = [self.tokenizer.convert_tokens_to_ids(mark) for mark in marks]
-        return tuple(dict.fromkeys([*ids, self.tokenizer.eos_token_id])) if self.tokenizer.eos_token else tuple(ids)
+        marks = [dialect.mark for dialect in self._dialects.values()] or [self.dialect().mark]
+        ends = [*marks, str(self.tokenizer.eos_token)] if self.tokenizer.eos_token else marks
+        return tuple(dict.fromkeys(control_tokens(self.tokenizer)[token] for token in ends))
+
+    @property
+    def added_ids(self) -> tuple[int, ...]:
+        """Ids of the control tokens that were added."""
+        return tuple(control_tokens(self.tokenizer)[token] for token in self.added)
 
     @property
     def chat_template(self) -> str:
-        """The Jinja source to save with the model. Where a server passes nothing, the switches are set as in
-        training, and a special token that the tokenizer lacks is empty."""
+        """The Jinja source to save with the model.
+
+        Where a server passes nothing, the switches are set as in training, and special tokens that the
+        tokenizer lacks are empty.
+        """
         read = self.template.variables
         defaults = {
             name: value
             for name, value in self.dialect().context
             if name in read and (isinstance(value, bool) or value == "")
         }
-        return "".join(
-            f"{{%- if {name} is not defined -%}}{{%- set {name} = {str(value).lower() or repr('')} -%}}{{%- endif -%}}"
-            for name, value in defaults.items()
-        ) + self.template.source
+        return "".join(default_jinja(name, value) for name, value in defaults.items()) + self.template.source
 
     def prompt(
         self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = (), thinking: bool = False
@@ -163,6 +168,8 @@ class Renderer:
                 for number, message in enumerate(messages)
                 if message.role == "assistant"
             ]
+        except ProofError as error:
+            return Refusal(conversation.origin, "R2", error.message, error.cure)
         except UserError as error:
             return Refusal(conversation.origin, "messages", error.message, error.cure)
 
@@ -174,13 +181,19 @@ class Renderer:
             said = continuation(self.tokenizer, draft.spoken, prompt, joined)
             if said is None:
                 reason = tr("the tokenizer cannot write the answer apart from its prompt")
-                return Refusal(conversation.origin, f"messages[{draft.number}]", reason, tr("leave this row out"))
+                return Refusal(conversation.origin, "R1", reason, tr("leave this row out"))
             weight = 1.0 if self.mask == "everything" else MASKS[self.mask](draft.number, conversation)
             answer, spoken = unguarded(draft.answer), unguarded(draft.spoken)
             turns.append(Turn(draft.number, tuple(prompt), tuple(said), answer, spoken, weight))
         groups = tuple(share_prefixes(turns))
         whole = self.mask == "everything"
         return Rendered(conversation, tuple(example(group, conversation.origin, whole) for group in groups), groups)
+
+
+def default_jinja(name: str, value: bool | str) -> str:
+    """Jinja that sets a variable which the caller left out."""
+    literal = repr(value).lower() if isinstance(value, bool) else repr(value)
+    return f"{{%- if {name} is not defined -%}}{{%- set {name} = {literal} -%}}{{%- endif -%}}"
 
 
 def draft_turn(
@@ -200,7 +213,9 @@ def draft_turn(
     written = "" if dialect.added else dialect.close
     answers = [form for form in (message.text, message.text.strip()) if form + written in source]
     if not answers:
-        raise UserError(tr("the template changes the words of answer {number}", number=number), tr("leave this row out"))
+        raise ProofError(
+            tr("the template changes the words of answer {number}", number=number), tr("leave this row out")
+        )
     return Draft(number, prompt, answers[0], dialect.gap + answers[0] + dialect.close)
 
 

@@ -50,7 +50,7 @@ class Template:
 class Generation(Extension):
     """{% generation %} … {% endgeneration %}: marks the assistant's words in some templates; prints its body."""
 
-    tags = {"generation"}
+    tags = {"generation"}  # noqa: RUF012  (jinja2 reads it from the class)
 
     def parse(self, parser: Any) -> nodes.Node | list[nodes.Node]:
         line = next(parser.stream).lineno
@@ -77,9 +77,7 @@ def to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, *
 @cache
 def environment() -> ImmutableSandboxedEnvironment:
     """The Jinja dialect of chat templates; sandboxed, since templates are downloaded."""
-    made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
+    made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
     made.filters["tojson"] = to_json
     made.globals["raise_exception"] = refuse
     made.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
@@ -111,7 +109,15 @@ def write(template: Template, messages: Sequence[dict[str, Any]], generate: bool
     """
     try:
         return compiled(template).render(messages=messages, add_generation_prompt=generate, **context)
-    except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, IndexError, ArithmeticError) as error:
+    except (
+        jinja2.TemplateError,
+        TypeError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        ArithmeticError,
+    ) as error:
         raise UserError(
             tr("template {name} cannot write this conversation: {error}", name=template.name, error=error),
             tr("see what the template accepts, or choose another with template=NAME"),

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
@@ -24,9 +24,9 @@ def load_tokenizer(source: str) -> "PreTrainedTokenizerFast":
     Raises UserError when there is none, or when it is broken.
     """
     if source == "nano":
-        from tunesmith.models import nano
+        from tunesmith.models.nano import path as nano_path
 
-        source = str(nano.path())
+        source = str(nano_path())
     path = Path(source)
     if path.is_file() and path.suffix == ".json":
         return from_json(path)
@@ -94,7 +94,7 @@ def from_pretrained(source: str) -> "PreTrainedTokenizerFast":
             tr("{source} has only a slow tokenizer written in Python", source=source),
             tr("give a tokenizer.json or a SentencePiece tokenizer.model"),
         )
-    return tokenizer  # type: ignore[no-any-return]
+    return cast("PreTrainedTokenizerFast", tokenizer)
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -1,0 +1,43 @@
+# Two commands on a fresh clone: make quickstart, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: setup setup-dev quickstart test lint bench docs-check clean
+
+setup: $(VENV)/.setup
+setup-dev: $(VENV)/.setup-dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tunesmith needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Tunesmith into $(VENV) (about a minute, 1.5 GB) …"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+quickstart: setup
+	$(BIN)/tunesmith quickstart
+
+test: setup-dev
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m bench.tune
+
+docs-check: setup-dev
+	$(BIN)/python docs/check.py
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info

@@ -1,0 +1,184 @@
+"""Talk to a model: prompts as training saw them, answers as they come."""
+
+from collections.abc import Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+from tunesmith.models.load import load_model, load_tokenizer
+from tunesmith.records import Message, text_message
+from tunesmith.text.render import Renderer
+from tunesmith.text.template import Template, load_template
+
+BROKEN = "\ufffd"  # what a decoder writes for bytes that are no character (yet)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """temperature 0 takes the likeliest token; top_p leaves out the least likely that together have 1 - top_p."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 512
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class TextStream:
+    """Token ids in, text out, as soon as it is whole characters; bytes that never become one are left out.
+
+    context  tokens before the pending ones, from the start of a character on: a decoder treats white space
+             at the start of a text in another way than within it
+    pending  tokens that do not end with a whole character
+    sent     characters of the pending tokens that are already out
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    context: list[int] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)
+    sent: int = 0
+
+    def push(self, token: int) -> str:
+        """The text that this token completes; often a word, sometimes nothing."""
+        self.pending.append(token)
+        text = self.text()
+        stable = text.rstrip(BROKEN)
+        fresh, self.sent = stable[self.sent :], len(stable)
+        if stable == text:
+            self.context = self.pending if text else self.context + self.pending
+            self.pending, self.sent = [], 0
+        return fresh.replace(BROKEN, "")
+
+    def text(self) -> str:
+        """What the pending tokens add to the context."""
+        before = self.decode(self.context)
+        return self.decode([*self.context, *self.pending])[len(before) :]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+@torch.inference_mode()
+def generate(
+    model: PreTrainedModel, prompt: Sequence[int], stop_ids: Collection[int], sampling: Sampling
+) -> Iterator[int]:
+    """Tokens of an answer, without the stop token; at most max_new_tokens, and no more than the model has positions."""
+    generator = torch.Generator().manual_seed(sampling.seed)
+    ids, cache = torch.tensor([list(prompt)], device=model.device), None
+    for _ in range(min(sampling.max_new_tokens, positions(model) - len(prompt))):
+        output: Any = model(input_ids=ids, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        token = choose(output.logits[0, -1].float().cpu(), sampling, generator)
+        if token in stop_ids:
+            return
+        yield token
+        ids = torch.tensor([[token]], device=model.device)
+
+
+def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+    """One token from [V] logits."""
+    if sampling.temperature <= 0:
+        return int(logits.argmax())
+    chances, order = torch.softmax(logits / sampling.temperature, -1).sort(descending=True, stable=True)
+    chances[1:][chances.cumsum(-1)[:-1] >= sampling.top_p] = 0
+    return int(order[torch.multinomial(chances, 1, generator=generator)])
+
+
+def positions(model: PreTrainedModel) -> int:
+    """Tokens that the model can hold."""
+    return int(getattr(model.config, "max_position_embeddings", None) or 2**31)
+
+
+@dataclass(slots=True)
+class ChatSession:
+    """A conversation with a model. `messages` holds what was said; `spent` counts the tokens of the last answer."""
+
+    model: PreTrainedModel
+    renderer: Renderer
+    sampling: Sampling = Sampling()
+    system: str = ""
+    messages: list[Message] = field(default_factory=list)
+    spent: int = 0
+
+    def ask(self, text: str) -> Generator[str, None, None]:
+        """The answer in pieces. What is read of it stays in the conversation, to its end or not."""
+        return self._answer(text, self.prompt(text))
+
+    def _answer(self, text: str, prompt: list[int]) -> Generator[str, None, None]:
+        self.messages.append(text_message("user", text))
+        said: list[str] = []
+        self.spent = 0
+        stream = TextStream(self.renderer.tokenizer)
+        try:
+            for token in generate(self.model, prompt, self.stop_ids, self.sampling):
+                self.spent += 1
+                said.append(stream.push(token))
+                if said[-1]:
+                    yield said[-1]
+        finally:
+            self.messages.append(text_message("assistant", "".join(said)))
+
+    def prompt(self, text: str) -> list[int]:
+        """Ids of the whole conversation so far with `text` as the next question, up to where the answer begins."""
+        system = [text_message("system", self.system)] if self.system else []
+        prompt = self.renderer.prompt([*system, *self.messages, text_message("user", text)])
+        if len(prompt) >= positions(self.model):
+            raise UserError(
+                tr(
+                    "the conversation has {count} tokens, and the model can hold {limit}",
+                    count=len(prompt),
+                    limit=positions(self.model),
+                ),
+                tr("ask something shorter, or begin anew with /reset"),
+            )
+        return prompt
+
+    @property
+    def stop_ids(self) -> set[int]:
+        """Where an answer ends: the template's end marks, and what the model's generation settings add."""
+        known = getattr(self.model.generation_config, "eos_token_id", None)
+        return {*self.renderer.stop_ids, *([known] if isinstance(known, int) else known or ())}
+
+    def reset(self) -> None:
+        self.messages.clear()
+
+
+def open_session(model: str, template: str = "", system: str = "", sampling: Sampling | None = None) -> ChatSession:
+    """A session with the model in a folder (or "nano", or a hub id), through its own chat template or another."""
+    tokenizer = load_tokenizer(model)
+    renderer = Renderer(load_template(template) if template else own_template(model, tokenizer), tokenizer)
+    if renderer.added:
+        raise UserError(
+            tr(
+                "{model} has never learnt the control tokens {tokens} of this template",
+                model=model,
+                tokens=", ".join(renderer.added),
+            ),
+            tr("tune it first: tunesmith tune --base {model} --data DATA --out OUT", model=model),
+        )
+    loaded: torch.nn.Module = load_model(model)
+    if torch.cuda.is_available():
+        loaded = loaded.cuda()
+    return ChatSession(cast(PreTrainedModel, loaded), renderer, sampling or Sampling(), system)
+
+
+def own_template(model: str, tokenizer: PreTrainedTokenizerFast) -> Template:
+    """The chat template that came with the tokenizer."""
+    try:
+        return Template(model, tokenizer.get_chat_template())
+    except ValueError as error:
+        raise UserError(
+            tr(
+                "{model} has no chat template: it is a base model that continues text, and was not taught to answer",
+                model=model,
+            ),
+            tr(
+                "tune it first: tunesmith tune --base {model} --data DATA --out OUT; or give --template NAME",
+                model=model,
+            ),
+        ) from error

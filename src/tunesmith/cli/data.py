@@ -1,0 +1,129 @@
+"""tunesmith data: look at data before anything is trained on it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tunesmith.formats.inspect import Inspection
+    from tunesmith.formats.source import Source
+
+SHOWN = 20  # refusals printed; the rejects file and --json have them all
+
+app = typer.Typer(no_args_is_help=True, help="Look at data: what it holds, and what cannot be used and why.")
+
+
+@app.callback()
+def data() -> None:
+    """Look at data: what it holds, and what cannot be used and why."""
+
+
+@app.command(
+    epilog="Example: tunesmith data inspect alpaca.json chats/ --rejects refused.jsonl",
+)
+def inspect(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH…",
+            help="Files, folders, hub ids (owner/name), a dataset_info.json or one of its sets: dataset_info.json#name",
+        ),
+    ],
+    format: Annotated[
+        str, typer.Option("--format", help="How records are stored, if it is not told rightly from their content.")
+    ] = "auto",
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", metavar="FILE", help="Write the refused records here, as JSON lines.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print format, counts, lengths, languages, duplicates and every refusal; reads everything once."""
+    from tunesmith.cli.console import emit, human
+
+    console = human()
+    found = inspected(paths, format, rejects, console)
+    if json:
+        emit(found.to_json())
+    else:
+        show(found, rejects, console)
+    if not found.kept:
+        raise typer.Exit(2)
+
+
+def inspected(paths: list[str], format: str, rejects: Path | None, console: "Console") -> "Inspection":
+    """Read everything, with a live count."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from tunesmith.formats.inspect import inspect as look
+    from tunesmith.formats.rejects import rejects_file
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f}"), TextColumn("{task.description}", markup=False))
+    with (
+        rejects_file(rejects, paths) as reject,
+        Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress,
+    ):
+        task = progress.add_task("", total=None)
+
+        def seen(source: "Source", count: int) -> None:
+            if count % 1000 == 1:
+                progress.update(task, completed=count, description=f"{source.name} ({source.format})")
+
+        return look(paths, format, reject, seen)
+
+
+def show(found: "Inspection", rejects: Path | None, console: "Console") -> None:
+    """The report for people."""
+    from tunesmith.messages import tr
+
+    counts = {"read": found.kept + found.refused, "kept": found.kept, "refused": found.refused}
+    console.print(files_table(found))
+    if found.kept:
+        console.print(lengths_table(found))
+        languages = ", ".join(f"{name} {count:,}" for name, count in found.languages.most_common())
+        console.print(tr("languages: {languages}", languages=languages), markup=False)
+        console.print(tr("exact duplicates: {count}", count=f"{found.duplicates():,}"), markup=False)
+    for refusal in found.refusals[:SHOWN]:
+        console.print(str(refusal), markup=False, style="yellow")
+    if len(found.refusals) > SHOWN:
+        more = len(found.refusals) - SHOWN
+        console.print(tr("… and {count} more: --rejects FILE or --json lists all", count=more), markup=False)
+    if rejects and found.refusals:
+        console.print(tr("refused records written to {path}", path=rejects), markup=False)
+    console.print(tr("{read} read, {kept} kept, {refused} refused", **counts), markup=False, style="bold")
+
+
+def files_table(found: "Inspection") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from tunesmith.messages import tr
+
+    table = Table(tr("file"), tr("format"))
+    for name in (tr("kept"), tr("refused")):
+        table.add_column(name, justify="right")
+    for file in found.files:
+        table.add_row(Text(file.file, overflow="fold"), file.format, f"{file.kept:,}", f"{file.refused:,}")
+    return table
+
+
+def lengths_table(found: "Inspection") -> "Table":
+    from rich.table import Table
+
+    from tunesmith.messages import tr
+
+    names = {
+        "characters": tr("characters"),
+        "answers": tr("… in answers"),
+        "messages": tr("messages"),
+    }
+    table = Table("")
+    lengths = found.lengths()
+    for statistic in lengths["characters"]:
+        table.add_column(statistic, justify="right")
+    for key, values in lengths.items():
+        table.add_row(names[key], *(f"{value:,}" for value in values.values()))
+    return table

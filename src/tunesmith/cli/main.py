@@ -1,0 +1,67 @@
+"""The command `tunesmith`: one verb a file, errors without tracebacks, exit codes that mean something.
+
+0 done, 1 our fault, 2 the user's input, 3 a proof or gate refused, 130 interrupted.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tunesmith import __version__
+from tunesmith.cli import chat, data, doctor, quickstart, recipes, render, run, tune
+from tunesmith.cli.console import emit
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=tr("Turn a base language model into one that follows instructions, and prove each step."),
+    epilog=tr("Begin with: tunesmith quickstart"),
+)
+app.command(epilog=quickstart.EXAMPLES)(quickstart.quickstart)
+app.command(epilog=tune.EXAMPLES)(tune.tune)
+app.command(epilog=tr('Example: tunesmith chat my-model --once "Sort these words: pear, fig, apple"'))(chat.chat)
+app.command(epilog=render.EXAMPLES)(render.render)
+app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+app.add_typer(data.app, name="data")
+app.add_typer(recipes.app, name="recipes")
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help=tr("Print the version."))
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except UserError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        print(tr("interrupted"), file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def fail(error: UserError) -> None:
+    """Tell the error on stderr (and as the JSON object of a --json run), and end with its code."""
+    if "--json" in sys.argv:
+        emit({"error": error.message, "cure": error.cure})
+    print(f"{tr('error')}: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)

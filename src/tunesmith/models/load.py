@@ -1,0 +1,249 @@
+"""A model or a tokenizer by its name: a folder, "nano", or a Hugging Face hub id.
+
+Only safetensors are read (a pickle can run code), and never code that comes with a model. A model
+whose file lacks weights is refused: transformers would fill the gaps with random numbers.
+"""
+
+import json
+import warnings
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    StrictDataclassError,
+)
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from tunesmith.artifact import hash_file
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+
+Dtype = Literal["fp32", "bf16"]
+DTYPES: dict[Dtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+ADAPTER = "adapter_config.json"
+BASE = "base.json"  # beside an adapter: name and content hash of the model that it changes
+# What transformers and peft raise for files that are torn, odd, or do not belong together.
+BROKEN = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    SafetensorError,
+    StrictDataclassError,
+)
+HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+def load_model(base: str, dtype: Dtype = "fp32") -> PreTrainedModel:
+    """The causal language model called `base`, on the CPU, in evaluation mode; an adapter comes on its base."""
+    folder = locate(base)
+    quiet()
+    return load_adapter(folder, dtype) if (folder / ADAPTER).is_file() else load_folder(folder, dtype)
+
+
+def load_tokenizer(base: str) -> PreTrainedTokenizerFast:
+    """The tokenizer of `base`: a model's, or a tokenizer.json or SentencePiece tokenizer.model by its path."""
+    from tunesmith.text import tokenizer
+
+    path = Path(base).expanduser()
+    return tokenizer.load_tokenizer(str(path if path.is_file() else locate(base)))
+
+
+def locate(base: str) -> Path:
+    """The folder that holds `base`; a hub id is fetched unless it is already in the local cache."""
+    if base == "nano":
+        return Path(import_module("tunesmith.models.nano").path())
+    path = Path(base).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise UserError(tr("{path} is a file, not a model folder", path=base), tr("give the folder that holds it"))
+    if not is_hub_id(base):
+        raise UserError(tr("there is no model folder {path}", path=base), tr("check the path"))
+    return fetch(base)
+
+
+def is_hub_id(base: str) -> bool:
+    """Could be `owner/name` or `name`; anything that looks like a path is none."""
+    return bool(base) and base.count("/") <= 1 and not base.startswith((".", "/", "~")) and not base.endswith("/")
+
+
+def fetch(base: str) -> Path:
+    """The hub's files of a model, from the local cache if they are there."""
+    try:
+        return Path(snapshot_download(base, allow_patterns=HUB_FILES, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        pass
+    try:
+        return Path(snapshot_download(base, allow_patterns=HUB_FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+        raise UserError(
+            tr(
+                "{base} is neither a folder here nor a model that the Hugging Face hub gave ({reason})",
+                base=base,
+                reason=brief(error),
+            ),
+            tr("check the name and the network, or give a local folder, or use nano, which needs no network"),
+        ) from error
+
+
+def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
+    """A whole model from a folder of config.json and safetensors."""
+    check_files(folder)
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=DTYPES[dtype],
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except BROKEN as error:
+        raise UserError(
+            tr(
+                "{folder} cannot be loaded as a causal language model: {reason}",
+                folder=folder,
+                reason=brief(error),
+            ),
+            tr("check that config.json and the safetensors files are whole and belong together"),
+        ) from error
+    model, info = loaded
+    if missing := sorted(info["missing_keys"]):
+        raise UserError(
+            tr(
+                "the safetensors files in {folder} lack {count} weights that config.json asks for, the first is {name}",
+                folder=folder,
+                count=len(missing),
+                name=missing[0],
+            ),
+            tr("check that config.json and the safetensors files are whole and belong together"),
+        )
+    return cast(PreTrainedModel, model.eval())
+
+
+def check_files(folder: Path) -> None:
+    """Refuse a folder that holds no readable model, with the reason that transformers would not give."""
+    config = read_object(folder / "config.json", tr("a model folder holds config.json and *.safetensors"))
+    if any(folder.glob("*.safetensors")):
+        return
+    if pickles := sorted(path.name for path in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth"))):
+        raise UserError(
+            tr(
+                "{folder} holds its weights as a pickle ({name}), which can run code when it is read",
+                folder=folder,
+                name=pickles[0],
+            ),
+            tr("convert it to safetensors where you trust it: save_pretrained of transformers writes them"),
+        )
+    raise UserError(
+        tr(
+            "{folder} holds config.json ({kind}) but no *.safetensors",
+            folder=folder,
+            kind=config.get("model_type", "?"),
+        ),
+        tr("a model folder holds config.json and *.safetensors"),
+    )
+
+
+def load_adapter(folder: Path, dtype: Dtype) -> PreTrainedModel:
+    """The base that the adapter in `folder` was trained on, with the adapter in place."""
+    from peft import PeftModel
+
+    from tunesmith.models.surgery.grow_vocabulary import resize
+
+    settings = read_object(folder / ADAPTER, tr("train the adapter again"))
+    note = read_object(folder / BASE, "") if (folder / BASE).is_file() else {}
+    base = base_of(folder, note, settings)
+    model = resize(merged(load_model(base, dtype)), int(note.get("vocabulary", 0)))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers under an old name
+            adapted = PeftModel.from_pretrained(model, str(folder), local_files_only=True)
+    except BROKEN as error:
+        raise UserError(
+            tr(
+                "the adapter in {folder} does not fit its base {base}: {reason}",
+                folder=folder,
+                base=base,
+                reason=brief(error),
+            ),
+            tr("check that the adapter's files are whole and that the base is the one it was trained on"),
+        ) from error
+    if (folder / "generation_config.json").is_file():
+        cast(Any, adapted.base_model.model).generation_config = GenerationConfig.from_pretrained(folder)
+    return cast(PreTrainedModel, adapted.to(DTYPES[dtype]).eval())
+
+
+def base_of(folder: Path, note: dict[str, Any], settings: dict[str, Any]) -> str:
+    """Name of the base of an adapter, checked against the content hash that was kept beside it."""
+    base = str(note.get("base") or settings.get("base_model_name_or_path") or "")
+    if not base:
+        raise UserError(
+            tr("{folder} does not say which base its adapter needs", folder=folder), tr("train the adapter again")
+        )
+    wanted = note.get("sha256")
+    if wanted and content_hash(base) != wanted:
+        raise UserError(
+            tr(
+                "the base {base} is no longer the one that the adapter in {folder} was trained on",
+                base=base,
+                folder=folder,
+            ),
+            tr("restore the base, or train the adapter again"),
+        )
+    return base
+
+
+def merged(model: PreTrainedModel) -> PreTrainedModel:
+    """The model without an adapter: what the adapter adds goes into the weights."""
+    from peft import PeftModel
+
+    return cast(PreTrainedModel, model.merge_and_unload()) if isinstance(model, PeftModel) else model
+
+
+def content_hash(base: str) -> str:
+    """sha256 over the names and contents of the files that decide what the model `base` computes."""
+    folder, digest = locate(base), sha256()
+    names = ("config.json", ADAPTER, BASE)
+    for file in sorted(file for file in folder.iterdir() if file.suffix == ".safetensors" or file.name in names):
+        digest.update(f"{file.name}\0{hash_file(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def read_object(path: Path, cure: str) -> dict[str, Any]:
+    """The JSON object in a file of a model folder."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(tr("{path} does not exist", path=path), cure) from error
+    except (OSError, ValueError) as error:
+        raise UserError(
+            tr("{path} is not readable JSON: {reason}", path=path, reason=brief(error)), cure
+        ) from error
+    if not isinstance(value, dict):
+        raise UserError(tr("{path} does not hold a JSON object", path=path), cure)
+    return value
+
+
+def brief(error: BaseException) -> str:
+    """What a library says, on one line."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]
+
+
+def quiet() -> None:
+    """Keep transformers' progress bars and load reports off the terminal: this module says what matters."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()

@@ -1,0 +1,92 @@
+"""Carry out a Tune stage: load, gather, prove, train."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+from tunesmith.recipe import Tune
+
+if TYPE_CHECKING:
+    from tunesmith.stages.examples import Examples
+    from tunesmith.tune.watch import Watcher
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """`summary` is what --json prints."""
+
+    path: Path
+    summary: dict[str, Any]
+
+
+def run(stage: Tune, out: Path, resume: bool, watch: "Watcher") -> Tuned:
+    """Tune `stage.base` into `out`. Raises UserError, and ProofError when a rule or a proof fails."""
+    if not stage.base:
+        raise UserError(tr("no base model given"), tr("add --base (a model folder, a hub id, or nano)"))
+    from tunesmith.models.load import load_model, load_tokenizer
+    from tunesmith.stages.examples import gather
+    from tunesmith.tune.job import Job
+    from tunesmith.tune.run import tune
+
+    tokenizer = load_tokenizer(stage.base)
+    made = gather(stage, tokenizer)
+    tell(made, watch.say)
+    renderer = made.renderer
+    if renderer is not None:
+        tokenizer.chat_template = renderer.chat_template
+    job = Job(
+        model=load_model(stage.base),
+        tokenizer=tokenizer,
+        examples=made.examples,
+        stage=stage,
+        inputs=made.inputs | {"base": base_hash(stage.base)},
+        proofs=made.proofs,
+        stop_ids=renderer.stop_ids if renderer else (),
+        new_tokens=renderer.added_ids if renderer else (),
+        counts=made.counts,
+    )
+    result = tune(job, out, resume, watch)
+    summary = {
+        "model": str(result.path),
+        "counts": made.counts,
+        "proofs": [proof.to_json() for proof in result.proofs],
+        "metrics": result.metrics,
+        "seconds": round(result.seconds, 1),
+    }
+    return Tuned(result.path, summary)
+
+
+def base_hash(base: str) -> str:
+    from tunesmith.models.load import content_hash
+
+    return content_hash(base)
+
+
+def tell(made: "Examples", say: Say) -> None:
+    """What became of the rows, and which rules were checked."""
+    counts = made.counts
+    say(tr("{read} read, {kept} kept, {refused} refused, {too_long} too long", **counts))
+    for refusal in made.refusals[:3]:
+        say(f"  {refusal}")
+    if len(made.refusals) > 3:
+        say(tr("  … and {count} more; tunesmith data inspect lists them", count=len(made.refusals) - 3))
+    say(
+        tr(
+            "{examples} examples, {tokens} tokens, {supervised} of them supervised",
+            **{key: f"{counts[key]:,}" for key in ("examples", "tokens", "supervised")},
+        )
+    )
+    for proof in made.proofs:
+        say(f"  ✓ {proof.name}  {proof.detail}  ({proof.checked:,})")
+    if made.renderer and made.renderer.added:
+        say(tr("control tokens added to the vocabulary: {tokens}", tokens=", ".join(map(repr, made.renderer.added))))
+
+
+def with_inputs(stage: Tune, base: str | None, data: tuple[str, ...]) -> Tune:
+    """The stage with what --base and --data say."""
+    return replace(stage, base=base or stage.base, data=data or stage.data)

@@ -1,0 +1,32 @@
+"""The loss on examples that are not trained on."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from tunesmith.batch import Example
+from tunesmith.objectives.base import Objective
+from tunesmith.tune.feed import batches
+from tunesmith.tune.parallel import rank, sum_over_ranks, world_size
+from tunesmith.tune.precision import Precision, arithmetic
+
+
+@torch.no_grad()
+def held_out_loss(
+    model: PreTrainedModel,
+    objective: Objective,
+    examples: Sequence[Example],
+    micro_tokens: int,
+    pad: int,
+    precision: Precision,
+) -> float:
+    """Mean over all terms of the examples, with dropout off."""
+    model.eval()
+    totals = torch.zeros(2, dtype=torch.float64, device=model.device)
+    for batch in batches(examples, micro_tokens, pad)[rank() :: world_size()]:
+        with arithmetic(precision, model.device):
+            loss = objective(model, batch.to(model.device)).loss
+        totals += torch.stack([loss.double(), objective.terms(batch).to(loss.device)])
+    loss_sum, terms = sum_over_ranks(totals).tolist()
+    return float(loss_sum / terms)

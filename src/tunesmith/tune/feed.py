@@ -1,0 +1,92 @@
+"""Examples, in the order and the portions in which the loop reads them.
+
+The whole order is known before the run starts: it depends on the number of examples, the budget and the
+seed alone, so step 812 is the same after a resume.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from hashlib import sha256
+
+import torch
+
+from tunesmith.batch import Batch, Example
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+from tunesmith.recipe import Budget
+
+
+def plan(count: int, budget: Budget) -> list[list[int]]:
+    """Indices of the examples of every step, reshuffled each epoch; the last step of an epoch may be smaller."""
+    per_epoch = math.ceil(count / budget.batch_size)
+    steps: list[list[int]] = []
+    for epoch in range(math.ceil(budget.epochs)):
+        order = list(range(count))
+        random.Random(f"{budget.seed}/{epoch}").shuffle(order)
+        steps += [order[start : start + budget.batch_size] for start in range(0, count, budget.batch_size)]
+    return steps[: max(1, round(budget.epochs * per_epoch))]
+
+
+def micro_batches(examples: Sequence[Example], micro_tokens: int) -> list[list[Example]]:
+    """Cut into groups of like length, each of at most `micro_tokens` padded tokens (or of a single example)."""
+    groups: list[list[Example]] = []
+    for example in sorted(examples, key=len, reverse=True):
+        if groups and len(groups[-1][0]) * (len(groups[-1]) + 1) <= micro_tokens:
+            groups[-1].append(example)
+        else:
+            groups.append([example])
+    return groups
+
+
+def collate(examples: Sequence[Example], pad: int) -> Batch:
+    """[[1,2],[3]] -> tokens [[1,2],[3,pad]]. The first token of a row is never a target: nothing predicts it."""
+    shape = (len(examples), max(map(len, examples)))
+    tokens = torch.full(shape, pad, dtype=torch.int64)
+    weights = torch.zeros(shape, dtype=torch.float32)
+    attention = torch.zeros(shape, dtype=torch.int64)
+    for row, example in enumerate(examples):
+        tokens[row, : len(example)] = torch.tensor(example.ids)
+        weights[row, 1 : len(example)] = torch.tensor(example.weights[1:])
+        attention[row, : len(example)] = 1
+    return Batch(tokens, weights, attention)
+
+
+def batches(examples: Sequence[Example], micro_tokens: int, pad: int) -> list[Batch]:
+    return [collate(group, pad) for group in micro_batches(examples, micro_tokens)]
+
+
+def split(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
+    """(training, evaluation), chosen by a hash of the content: an example keeps its side when others come or go.
+
+    Neighbouring examples of one origin (turns of one conversation) go the same way. A share too small for
+    any gets the one conversation whose hash is smallest.
+    """
+    if not share:
+        return list(examples), []
+    keys = conversation_hashes(examples)
+    limit = max(int(share * 2**64), min(keys, default=0) + 1)
+    train = [example for example, key in zip(examples, keys, strict=True) if key >= limit]
+    if not train:
+        raise UserError(
+            tr("tune.eval_share={share} leaves nothing to train on", share=share),
+            tr("use a smaller share, or more data"),
+        )
+    return train, [example for example, key in zip(examples, keys, strict=True) if key < limit]
+
+
+def conversation_hashes(examples: Sequence[Example]) -> list[int]:
+    """For each example the hash, below 2^64, of the first example of its conversation."""
+    keys: list[int] = []
+    for index, example in enumerate(examples):
+        same = index > 0 and example.origin.line > 0 and example.origin == examples[index - 1].origin
+        keys.append(keys[-1] if same else int.from_bytes(sha256(repr(example.ids).encode()).digest()[:8]))
+    return keys
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """sha256 over every token and weight, in order."""
+    digest = sha256()
+    for example in examples:
+        digest.update(repr((example.ids, example.weights)).encode())
+    return digest.hexdigest()

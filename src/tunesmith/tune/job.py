@@ -1,0 +1,76 @@
+"""What one tuning run is made from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from tunesmith.batch import Example
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+from tunesmith.objectives.base import Objective
+from tunesmith.objectives.causal import CrossEntropy
+from tunesmith.proof import Proof
+from tunesmith.recipe import Tune
+from tunesmith.tune.feed import fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """
+    inputs      content hashes of what was read, by name; kept in the manifest, and asked to be the same on resume
+    proofs      made before (by rendering); kept in the manifest
+    stop_ids    tokens at which generation stops, beside those of the model
+    new_tokens  ids that the model has not learnt though its embedding has room for them;
+                ids beyond the embedding are found without being told
+    counts      what became of the rows that were read; kept in the manifest
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    examples: Sequence[Example]
+    stage: Tune
+    inputs: Mapping[str, str]
+    proofs: Sequence[Proof] = ()
+    stop_ids: tuple[int, ...] = ()
+    new_tokens: tuple[int, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    objective: Objective = field(default_factory=CrossEntropy)
+
+    def identity(self) -> dict[str, Any]:
+        """What the run depends on besides the code, as JSON gives it back."""
+        parts = {"config": asdict(self.stage), "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
+        return dict(json.loads(json.dumps(parts)))
+
+    @property
+    def pad(self) -> int:
+        """Any token would do: nothing sees padding, and nothing is asked of it."""
+        found = self.tokenizer.pad_token_id
+        return int(found) if isinstance(found, int) else 0
+
+
+def refuse_unusable(job: Job) -> None:
+    """Every example must teach something, in tokens that the tokenizer has."""
+    if not job.examples:
+        raise UserError(
+            tr("there is nothing to train on: no example was kept"), tr("look at the refusals of data inspect")
+        )
+    size = vocabulary_size(job.tokenizer)
+    for example in job.examples:
+        if not any(example.weights[1:]):
+            raise UserError(
+                tr("{origin}: no token of this example is supervised", origin=example.origin),
+                tr("leave the row out, or choose another mask"),
+            )
+        if max(example.ids) >= size or min(example.ids) < 0:
+            raise UserError(
+                tr("{origin}: a token id lies outside the tokenizer's {size}", origin=example.origin, size=size),
+                tr("render the data with the tokenizer that you tune with"),
+            )
+
+
+def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
+    """One more than the highest id; ids may have gaps."""
+    return max(tokenizer.get_vocab().values()) + 1

@@ -1,0 +1,122 @@
+"""The training loop. There is one, and it does not know which method it is running."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
+
+from tunesmith.batch import Batch
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+from tunesmith.objectives.base import Objective
+from tunesmith.tune.optimizer import trainable
+from tunesmith.tune.parallel import sum_gradients, sum_over_ranks
+from tunesmith.tune.precision import Precision, arithmetic
+from tunesmith.tune.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """This rank's micro-batches of one step, what is asked of them, and how much it matters beside other work."""
+
+    objective: Objective
+    batches: list[Batch]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One optimizer step; `step` counts from 1. Counts and losses are over all ranks.
+
+    loss               per unit of weight, in nats for cross-entropy
+    supervised_tokens  sum of the weights of the step's targets
+    tokens             tokens read, without padding
+    seconds            this step took
+    metrics            what the objectives measured besides, each divided by its terms
+    """
+
+    step: int
+    loss: float
+    lr: float
+    grad_norm: float
+    supervised_tokens: float
+    tokens: int
+    seconds: float
+    metrics: dict[str, float]
+
+
+def fit(
+    model: PreTrainedModel,
+    steps: Iterable[list[Work]],
+    optimizer: Optimizer,
+    lr_at: Schedule,
+    max_grad_norm: float = 1.0,
+    precision: Precision = "fp32",
+    done: int = 0,
+) -> Iterator[Report]:
+    """Train from step `done` + 1 on, yielding one report a step; the caller logs, evaluates, saves or stops."""
+    for number, step in enumerate(steps, done + 1):
+        start = time.perf_counter()
+        model.train()
+        for group in optimizer.param_groups:
+            group["lr"] = lr_at(number - 1)
+        totals = [accumulate(model, work, precision) for work in step]
+        sum_gradients(trainable(model))
+        norm = clip_grad_norm_(trainable(model), max_grad_norm)
+        grad_norm, *sums = torch.cat([norm.double()[None].to(model.device), *totals]).tolist()  # waits for the device
+        report = summary(number, lr_at(number - 1), grad_norm, [work.objective.metrics for work in step], sums)
+        refuse_non_finite(report)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        yield replace(report, seconds=time.perf_counter() - start)
+
+
+def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tensor:
+    """Add to .grad this rank's part of the gradient of the mean over all of `work`, however it is split.
+
+    Returns [terms, tokens, loss, *metrics] in float64, over all ranks, loss and metrics divided by the terms.
+    """
+    device = model.device
+    counts = torch.zeros(2, dtype=torch.float64, device=device)
+    for batch in work.batches:
+        counts += torch.stack([work.objective.terms(batch), batch.attention.sum()]).to(device)
+    counts = sum_over_ranks(counts)
+    measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
+    for batch in work.batches:
+        with arithmetic(precision, device):
+            sums = work.objective(model, batch.to(device))
+        (work.weight * sums.loss / counts[0]).backward()
+        values = [work.weight * sums.loss.detach(), *(sums.metrics[name] for name in work.objective.metrics)]
+        measured += torch.stack(values) / counts[0]
+    return torch.cat([counts, sum_over_ranks(measured)])
+
+
+def summary(step: int, lr: float, grad_norm: float, names: Sequence[tuple[str, ...]], sums: Sequence[float]) -> Report:
+    """The report of a step from the sums of all its works, one after another as `accumulate` returns them."""
+    terms = tokens = loss = 0.0
+    metrics: dict[str, float] = {}
+    rest = iter(sums)
+    for some in names:
+        terms, tokens, loss = terms + next(rest), tokens + next(rest), loss + next(rest)
+        metrics |= {name: next(rest) for name in some}
+    return Report(step, loss, lr, grad_norm, terms, int(tokens), 0.0, metrics)
+
+
+def refuse_non_finite(report: Report) -> None:
+    """The step is not taken: its gradient would turn every weight into NaN."""
+    if not math.isfinite(report.grad_norm + report.loss):
+        raise UserError(
+            tr(
+                "step {step}: the gradient is not finite (norm {norm}, loss {loss})",
+                step=report.step,
+                norm=report.grad_norm,
+                loss=report.loss,
+            ),
+            tr("lower tune.lr, lengthen tune.warmup, or set tune.precision=fp32; the step was not taken"),
+        )

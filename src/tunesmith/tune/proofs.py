@@ -1,0 +1,117 @@
+"""Checks on the user's own model and rows, before the first step and on the saved result.
+
+All run in fp32 with dropout off, so that a difference means a fault and not noise.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from tunesmith.batch import Example
+from tunesmith.messages import tr
+from tunesmith.models.load import load_model
+from tunesmith.models.surgery.base import Surgery
+from tunesmith.objectives.base import Objective
+from tunesmith.proof import Proof
+from tunesmith.tune.feed import collate
+
+LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
+ROWS = 4
+
+
+def sample(examples: Sequence[Example], micro_tokens: int) -> list[Example]:
+    """A few rows of different length, from the shortest to the longest that fit one micro-batch together."""
+    by_length = sorted(examples, key=len)
+    fitting = [example for example in by_length if len(example) * ROWS <= micro_tokens] or by_length[:1]
+    last = len(fitting) - 1
+    return [fitting[place] for place in sorted({round(last * part / (ROWS - 1)) for part in range(ROWS)})]
+
+
+def adapt(model: PreTrainedModel, surgery: Surgery, rows: Sequence[Example]) -> tuple[PreTrainedModel, Proof]:
+    """The model after the surgery, and the proof that it computes what it did before."""
+    before = [logits(model, row) for row in rows]
+    model = surgery(model)
+    apart = max(distance(logits(model, row), old) for row, old in zip(rows, before, strict=True))
+    detail = tr(
+        "with the new adapter the logits differ by {apart} (relative) from those of the base", apart=f"{apart:.1e}"
+    )
+    return model, judged("adapter_identity", len(rows), detail, apart)
+
+
+def before_training(model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int) -> list[Proof]:
+    """Padding, finiteness and freezing, by the loss and the gradient of a few rows."""
+    model.eval()
+    batch = collate(rows, pad).to(model.device)
+    together = objective(model, batch).loss
+    terms = objective.terms(batch)
+    (together / terms).backward()
+    frozen = [frozen_untouched(model)] if any(not p.requires_grad for p in model.parameters()) else []
+    model.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        alone = torch.stack([objective(model, collate([row], pad).to(model.device)).loss for row in rows]).sum()
+    return [
+        padding_harmless(together.detach(), alone, len(rows)),
+        finite((together / terms).detach(), len(rows)),
+        *frozen,
+    ]
+
+
+def padding_harmless(together: Tensor, alone: Tensor, rows: int) -> Proof:
+    apart = float((together - alone).abs() / alone.abs().clamp(min=1e-12))
+    detail = tr(
+        "the loss of {rows} rows padded together differs by {apart} from that of each alone",
+        rows=rows,
+        apart=f"{apart:.1e}",
+    )
+    return judged("padding_changes_nothing", rows, detail, apart)
+
+
+def finite(loss: Tensor, rows: int) -> Proof:
+    value = float(loss)
+    detail = tr("the loss before the first step is {loss}", loss=f"{value:.4f}")
+    return Proof("first_loss_is_finite", bool(torch.isfinite(loss)), rows, detail, value)
+
+
+def frozen_untouched(model: PreTrainedModel) -> Proof:
+    """Call it after a backward pass."""
+    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
+    reached = sum(parameter.grad is not None for parameter in frozen)
+    learning = sum(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
+    detail = tr(
+        "{reached} of {frozen} frozen tensors and {learning} trainable ones received a gradient",
+        reached=reached,
+        frozen=len(frozen),
+        learning=learning,
+    )
+    return Proof("frozen_receive_no_gradient", reached == 0 and learning > 0, len(frozen), detail, float(reached), 0.0)
+
+
+def saved_equals_trained(folder: Path, model: PreTrainedModel, rows: Sequence[Example]) -> Proof:
+    """Load what was written and compare it with what is in memory."""
+    model.eval()
+    kept = [logits(model, row) for row in rows]
+    loaded = load_model(str(folder)).to(model.device)  # type: ignore[arg-type]  # transformers' annotation lacks self
+    apart = max(distance(logits(loaded, row), old) for row, old in zip(rows, kept, strict=True))
+    detail = tr("loaded from disk, the saved model's logits differ by {apart} (relative)", apart=f"{apart:.1e}")
+    return judged("saved_equals_trained", len(rows), detail, apart)
+
+
+def judged(name: str, checked: int, detail: str, apart: float) -> Proof:
+    return Proof(name, apart <= LIMIT, checked, detail, apart, LIMIT)
+
+
+@torch.no_grad()
+def logits(model: PreTrainedModel, row: Example) -> Tensor:
+    """[T, V] on the CPU."""
+    model.eval()
+    found: Tensor = model(input_ids=torch.tensor([row.ids], device=model.device), use_cache=False).logits[0]
+    return found.float().cpu()
+
+
+def distance(left: Tensor, right: Tensor) -> float:
+    """Largest difference, as a share of the largest value; infinite if anything is not a number."""
+    apart = float((left - right).abs().max() / right.abs().max().clamp(min=1e-12))
+    return apart if apart == apart else float("inf")

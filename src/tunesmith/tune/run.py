@@ -1,0 +1,204 @@
+"""Examples and a model in, a folder with the tuned model and its papers out."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunesmith.artifact import MANIFEST, hash_file, versions
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+from tunesmith.models.load import read_object
+from tunesmith.models.surgery.base import sizes
+from tunesmith.proof import Proof, require
+from tunesmith.tune import checkpoint, feed, proofs
+from tunesmith.tune.checkpoint import State
+from tunesmith.tune.course import Course
+from tunesmith.tune.job import Job, refuse_unusable
+from tunesmith.tune.plot import plot_loss
+from tunesmith.tune.precision import choose
+from tunesmith.tune.prepare import prepare
+from tunesmith.tune.save import Saver
+from tunesmith.tune.watch import Silent, Watcher, peak_memory
+from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace, writing
+
+SILENT = Silent()
+
+
+@dataclass(frozen=True, slots=True)
+class TuneResult:
+    """`seconds` of training, over all resumes."""
+
+    path: Path
+    metrics: dict[str, Any]
+    proofs: list[Proof]
+    seconds: float
+
+
+def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> TuneResult:
+    """Tune a model and leave it in `out`, which appears with the first checkpoint or at the end.
+
+    A refusal before that leaves nothing. With `resume`, goes on from the last checkpoint in `out`, and ends with
+    the same weights and losses as if nothing had happened (bit for bit in fp32 on a CPU); where there is no
+    checkpoint yet, it begins anew.
+    """
+    space = Workspace(out)
+    space.begin(resume)
+    try:
+        refuse_unusable(job)
+        if space.finished:
+            return finished(job, space, watch)
+        last = space.checkpoints / "last"
+        with writing(out):
+            course = begin(job, space, checkpoint.read_state(last) if last.is_dir() else None, watch)
+            course.run()
+            return conclude(job, course)
+    finally:
+        space.forget()
+
+
+def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Course:
+    """Everything up to the first step, proofs included; from a checkpoint, its state and its proofs."""
+    budget = job.stage.tune
+    if state:
+        refuse_changed(state.identity, job.identity())
+    torch.manual_seed(budget.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train, held = feed.split(job.examples, budget.eval_share)
+    sample = proofs.sample(train, budget.micro_tokens)
+    model, made = prepare(job, device, sample)
+    if state is None:
+        made += proofs.before_training(model, job.objective, sample, job.pad)
+        require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
+        state = first_state(job, made, device)
+    save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
+    course = Course(model, job.objective, train, held, job.pad, budget, space, save, watch, state)
+    if state.step:
+        course.resume()
+    announce(course)
+    return course
+
+
+def first_state(job: Job, made: list[Proof], device: torch.device) -> State:
+    precision = choose(job.stage.tune.precision, device)
+    every = [proof.to_json() for proof in (*job.proofs, *made)]
+    return State(step=0, identity=job.identity(), precision=precision, seconds=0.0, proofs=every)
+
+
+def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """A resumed run must be the run that was begun."""
+    old, new = flat(before), flat(now)
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if changed:
+        key = changed[0]
+        raise UserError(
+            tr("--resume: {key} was {old} and is now {new}", key=key, old=old.get(key), new=new.get(key)),
+            tr("repeat the settings and data of the interrupted run, or choose another --out"),
+        )
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def announce(course: Course) -> None:
+    trainable, total = sizes(course.model)
+    course.watch.say(
+        tr(
+            "{trainable} of {total} parameters train, in {precision} on {device}; {train} examples, {held} held out",
+            trainable=f"{trainable:,}",
+            total=f"{total:,}",
+            precision=course.state.precision,
+            device=course.model.device.type,
+            train=len(course.train),
+            held=len(course.held),
+        )
+    )
+    if course.state.step:
+        course.watch.say(tr("going on after step {step}", step=course.state.step))
+
+
+def conclude(job: Job, course: Course) -> TuneResult:
+    """Save, prove that what was saved is what was trained, and put it in place."""
+    space, state, seconds = course.space, course.state, course.seconds
+    if job.stage.tune.keep == "best" and state.best_step not in (None, state.step):
+        checkpoint.restore_weights(space.checkpoints / "best", course.model)
+    made = space.folder / ".model"
+    shutil.rmtree(made, ignore_errors=True)
+    course.save(course.model, made)
+    proof = proofs.saved_equals_trained(made, course.model, proofs.sample(course.train, course.budget.micro_tokens))
+    if not proof.passed:
+        shutil.rmtree(made)
+    require([proof], tr("report this with the model's config.json; only checkpoints, if any, were kept"))
+    plot_loss(space.records(LOG), space.records(EVALUATIONS), made / "loss.png")
+    every = [*(Proof(**known) for known in state.proofs), proof]
+    result = TuneResult(space.out, metrics(course), every, seconds)
+    space.finish(made, manifest(job, result, made))
+    tidy(course)
+    return result
+
+
+def metrics(course: Course) -> dict[str, Any]:
+    """Figures of the whole run, resumed or not."""
+    log, evaluations, state = course.space.records(LOG), course.space.records(EVALUATIONS), course.state
+    trainable, total = sizes(course.model)
+    found = {
+        "steps": state.step,
+        "first_loss": log[0]["loss"],
+        "last_loss": log[-1]["loss"],
+        "examples": len(course.train),
+        "supervised_tokens": sum(line["supervised_tokens"] for line in log),
+        "precision": state.precision,
+        "trainable_parameters": trainable,
+        "parameters": total,
+        "peak_memory_bytes": peak_memory(),
+    }
+    if evaluations:
+        found |= {"held_out": len(course.held), "eval_loss_before": evaluations[0]["loss"]}
+        found |= {"eval_loss": evaluations[-1]["loss"], "best_eval_loss": state.best_loss, "best_step": state.best_step}
+    return found
+
+
+def manifest(job: Job, result: TuneResult, folder: Path) -> dict[str, Any]:
+    return {
+        "kind": "model",
+        "inputs": dict(job.inputs),
+        "config": job.identity()["config"],
+        "versions": versions(),
+        "counts": dict(job.counts),
+        "metrics": result.metrics,
+        "proofs": [proof.to_json() for proof in result.proofs],
+        "stop_ids": list(job.stop_ids),
+        "examples": job.identity()["examples"],
+        "content": {file.name: hash_file(file) for file in sorted(folder.iterdir())},
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def tidy(course: Course) -> None:
+    """Keep of the checkpoints only the best one's model, where OUT holds another."""
+    folder, state = course.space.checkpoints, course.state
+    other = course.budget.keep == "last" and state.best_step not in (None, state.step)
+    if not folder.is_dir():
+        return
+    if not other:
+        shutil.rmtree(folder)
+        return
+    (folder / "last").unlink(missing_ok=True)
+    checkpoint.prune(folder)
+    (folder / "best" / checkpoint.TRAINING).unlink(missing_ok=True)
+
+
+def finished(job: Job, space: Workspace, watch: Watcher) -> TuneResult:
+    """What a complete OUT says of itself, if it is the same run."""
+    known = read_object(space.out / MANIFEST, tr("choose another --out"))
+    parts = ("config", "inputs", "examples")
+    refuse_changed({part: known.get(part) for part in parts}, job.identity())
+    watch.say(tr("{path} is already finished", path=space.out))
+    return TuneResult(space.out, known["metrics"], [Proof(**proof) for proof in known["proofs"]], known["seconds"])

@@ -1,0 +1,89 @@
+"""The order and the portions of a run: complete, repeatable, and within memory."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.toys import random_examples
+from tunesmith.errors import UserError
+from tunesmith.records import Origin
+from tunesmith.recipe import Budget
+from tunesmith.tune import feed
+
+counts = st.integers(1, 60)
+
+
+@given(counts, st.integers(1, 9), st.integers(1, 4), st.integers(0, 99))
+def test_every_epoch_reads_every_example_once(count: int, size: int, epochs: int, seed: int) -> None:
+    steps = feed.plan(count, Budget(batch_size=size, epochs=epochs, seed=seed))
+    per_epoch = -(-count // size)
+    assert len(steps) == epochs * per_epoch
+    for epoch in range(epochs):
+        read = [index for step in steps[epoch * per_epoch : (epoch + 1) * per_epoch] for index in step]
+        assert sorted(read) == list(range(count))
+    assert max(map(len, steps)) <= size
+
+
+def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else() -> None:
+    first = feed.plan(50, Budget(batch_size=50, epochs=2, seed=1))
+    assert first == feed.plan(50, Budget(batch_size=50, epochs=2, seed=1, lr=1.0))
+    assert first[0] != first[1]
+    assert first != feed.plan(50, Budget(batch_size=50, epochs=2, seed=2))
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 5), (1.0, 10), (1.25, 12), (0.01, 1)])
+def test_a_part_of_an_epoch_is_a_part_of_its_steps(epochs: float, steps: int) -> None:
+    assert len(feed.plan(40, Budget(batch_size=4, epochs=epochs))) == steps
+
+
+@given(counts, st.integers(10, 200), st.integers(0, 99))
+def test_micro_batches_hold_every_example_once_and_no_more_tokens_than_allowed(
+    count: int, limit: int, seed: int
+) -> None:
+    examples = random_examples(count, seed)
+    groups = feed.micro_batches(examples, limit)
+    assert Counter(example for group in groups for example in group) == Counter(examples)
+    assert all(len(group) == 1 or len(group) * max(map(len, group)) <= limit for group in groups)
+
+
+def test_collating_pads_on_the_right_with_nothing_to_learn() -> None:
+    rows = random_examples(3, seed=4)
+    batch = feed.collate(rows, pad=9)
+    for row, tokens, weights, attention in zip(rows, batch.tokens, batch.weights, batch.attention, strict=True):
+        rest = batch.tokens.shape[1] - len(row)
+        assert tokens.tolist() == [*row.ids, *[9] * rest]
+        assert weights.tolist() == [*row.weights, *[0.0] * rest]
+        assert attention.tolist() == [1] * len(row) + [0] * rest
+
+
+@given(st.integers(0, 99), st.floats(0.05, 0.6))
+def test_an_example_keeps_its_side_of_the_split_when_others_come_and_go(seed: int, share: float) -> None:
+    examples = random_examples(60, seed)
+    train, held = feed.split(examples, share)
+    assert Counter(train + held) == Counter(examples)
+    fewer, still = feed.split(examples[:40], share)
+    assert not set(fewer) & set(held)
+    assert len(still) == 1 or not set(still) & set(train)
+
+
+def test_the_held_out_share_is_about_what_was_asked_for() -> None:
+    assert 70 <= len(feed.split(random_examples(1000), 0.1)[1]) <= 130
+
+
+def test_the_turns_of_one_conversation_stay_on_one_side() -> None:
+    one = [
+        replace(example, origin=Origin("a.json", index // 3 + 1)) for index, example in enumerate(random_examples(90))
+    ]
+    train, held = feed.split(one, 0.3)
+    assert held
+    assert not {example.origin for example in train} & {example.origin for example in held}
+
+
+def test_a_share_that_leaves_nothing_is_refused_and_a_tiny_one_holds_out_one() -> None:
+    assert len(feed.split(random_examples(5), 1e-9)[1]) == 1
+    assert feed.split(random_examples(5), 0.0)[1] == []
+    with pytest.raises(UserError, match="leaves nothing to train on"):
+        feed.split(random_examples(5), 0.999999)

@@ -1,0 +1,172 @@
+"""A killed run goes on as if nothing had happened."""
+
+import json
+import os
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.toys import byte_tokenizer, random_examples, save_base
+from tunesmith.errors import UserError
+from tunesmith.models.load import load_model
+from tunesmith.recipe import Budget, Lora, Tune
+from tunesmith.tune import checkpoint
+from tunesmith.tune.job import Job
+from tunesmith.tune.loop import Report
+from tunesmith.tune.run import tune
+from tunesmith.tune.watch import Silent
+
+BUDGET = Budget(
+    epochs=2, lr=1e-2, batch_size=4, micro_tokens=80, precision="fp32", checkpoint_every=3, eval_share=0.1, seed=5
+)
+ADAPTERS = ["full", "lora"]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_base(tmp_path_factory.mktemp("base"), attention_dropout=0.2)
+
+
+def job(base: Path, adapter: str) -> Job:
+    """Dropout is on, and two control tokens are new to the model: all that a resume could get wrong."""
+    stage = Tune(base=str(base), adapter=adapter, lora=Lora(dropout=0.2), tune=BUDGET)
+    tokenizer = byte_tokenizer("<|im_start|>", "<|im_end|>")
+    examples = random_examples(40, words=258)
+    return Job(model=load_model(str(base)), tokenizer=tokenizer, examples=examples, stage=stage, inputs={"rows": "1"})
+
+
+@pytest.fixture(scope="module", params=ADAPTERS)
+def straight(request: pytest.FixtureRequest, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A run that nothing disturbed."""
+    out = tmp_path_factory.mktemp(request.param) / "out"
+    tune(job(base, request.param), out)
+    return request.param, out
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Run in a forked process; returns the signal that ended it, 0 if none did."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) * -1
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class KillAt(Silent):
+    at: int
+
+    def step(self, report: Report) -> None:
+        if report.step == self.at:
+            kill()
+
+
+def lines(path: Path) -> list[dict[str, float]]:
+    return [{**json.loads(line), "seconds": 0} for line in path.read_text().splitlines()]
+
+
+def same(one: Path, other: Path) -> None:
+    """Same log, same evaluations, same weights: to the last bit."""
+    for name in ("log.jsonl", "eval.jsonl"):
+        assert lines(one / name) == lines(other / name)
+    name = "adapter_model.safetensors" if (one / "base.json").exists() else "model.safetensors"
+    left, right = load_file(one / name), load_file(other / name)
+    assert left.keys() == right.keys()
+    assert all(torch.equal(left[key], right[key]) for key in left)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_at_any_step_goes_on_bit_for_bit(
+    straight: tuple[str, Path], base: Path, tmp_path: Path, seed: int
+) -> None:
+    adapter, expected = straight
+    steps = len(lines(expected / "log.jsonl"))
+    at = random.Random(f"{adapter}{seed}").randint(1, steps)
+    assert in_child(lambda: tune(job(base, adapter), tmp_path / "out", watch=KillAt(at))) == signal.SIGKILL
+    assert (tmp_path / "out").exists() == (at > 3)
+    tune(job(base, adapter), tmp_path / "out", resume=True)
+    same(expected, tmp_path / "out")
+    assert [line["step"] for line in lines(tmp_path / "out" / "log.jsonl")] == list(range(1, steps + 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("moment", ["torch.save", "sync_tree", "point", "prune"])
+def test_a_run_killed_while_it_writes_its_second_checkpoint_goes_on_bit_for_bit(
+    straight: tuple[str, Path], base: Path, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter, expected = straight
+    calls: list[int] = []
+    owner, name = (torch, "save") if moment == "torch.save" else (checkpoint, moment)
+    real = getattr(owner, name)
+
+    def deadly(*arguments: object) -> None:
+        calls.append(1)
+        if len(calls) == (3 if moment == "point" else 2):
+            kill()
+        real(*arguments)
+
+    def work() -> None:
+        monkeypatch.setattr(owner, name, deadly)
+        tune(job(base, adapter), tmp_path / "out")
+
+    assert in_child(work) == signal.SIGKILL
+    tune(job(base, adapter), tmp_path / "out", resume=True)
+    same(expected, tmp_path / "out")
+
+
+def test_a_run_killed_at_any_moment_goes_on_bit_for_bit(straight: tuple[str, Path], base: Path, tmp_path: Path) -> None:
+    """An alarm ends the process wherever it is, again and again, until a run lives to its end."""
+    adapter, expected = straight
+    chance, ended = random.Random(adapter), list[int]()
+
+    def work() -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.05, 0.3) + 0.1 * len(ended))
+        tune(job(base, adapter), tmp_path / "out", resume=True)
+
+    while not ended or ended[-1]:
+        ended.append(in_child(work))
+        assert len(ended) < 30
+    assert len(ended) > 1
+    same(expected, tmp_path / "out")
+
+
+def test_a_torn_last_line_of_the_log_is_written_again(straight: tuple[str, Path], base: Path, tmp_path: Path) -> None:
+    adapter, expected = straight
+    in_child(lambda: tune(job(base, adapter), tmp_path / "out", watch=KillAt(5)))
+    with (tmp_path / "out" / "log.jsonl").open("a") as log:
+        log.write('{"step": 6, "los')
+    tune(job(base, adapter), tmp_path / "out", resume=True)
+    same(expected, tmp_path / "out")
+
+
+def test_other_settings_or_data_than_those_of_the_killed_run_are_refused(base: Path, tmp_path: Path) -> None:
+    in_child(lambda: tune(job(base, "full"), tmp_path / "out", watch=KillAt(5)))
+    before = sorted(tmp_path.rglob("*"))
+    begun = job(base, "full")
+    hotter = replace(begun, stage=replace(begun.stage, tune=replace(BUDGET, lr=1e-3)))
+    with pytest.raises(UserError, match=r"config\.tune\.lr was 0\.01 and is now 0\.001"):
+        tune(hotter, tmp_path / "out", resume=True)
+    with pytest.raises(UserError, match="examples was"):
+        tune(replace(begun, examples=begun.examples[1:]), tmp_path / "out", resume=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_resuming_a_finished_run_reports_it_again(straight: tuple[str, Path], base: Path) -> None:
+    adapter, out = straight
+    result = tune(job(base, adapter), out, resume=True)
+    assert result.metrics["steps"] == len(lines(out / "log.jsonl"))
+    assert result.proofs
+    assert all(proof.passed for proof in result.proofs)
