@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
 
 def chat(
-    model: Annotated[str, typer.Argument(help="A model folder, an adapter folder, nano, or a hub id.")],
-    once: Annotated[str | None, typer.Option("--once", help="Answer this one question on stdout, and end.")] = None,
-    system: Annotated[str, typer.Option("--system", help="System prompt.")] = "",
+    model: Annotated[str, typer.Argument(help=tr("A model folder, an adapter folder, nano, or a hub id."))],
+    once: Annotated[str | None, typer.Option("--once", help=tr("Answer this one question on stdout, and end."))] = None,
+    system: Annotated[str, typer.Option("--system", help=tr("System prompt."))] = "",
     template: Annotated[
-        str, typer.Option("--template", help="Shipped template or .jinja file; default: the model's.")
+        str, typer.Option("--template", help=tr("Shipped template or .jinja file; default: the model's own."))
     ] = "",
-    temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0: always the likeliest token.")] = 0.0,
-    top_p: Annotated[float, typer.Option("--top-p", min=0.0, max=1.0, help="Leave out the unlikely rest.")] = 1.0,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest answer.")] = 512,
-    seed: Annotated[int, typer.Option("--seed", help="Of the sampling.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="With --once: one JSON object on stdout.")] = False,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0.0, help=tr("0: always the likeliest token."))
+    ] = 0.0,
+    top_p: Annotated[float, typer.Option("--top-p", min=0.0, max=1.0, help=tr("Leave out the unlikely rest."))] = 1.0,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help=tr("Longest answer, in tokens."))
+    ] = 512,
+    seed: Annotated[int, typer.Option("--seed", help=tr("Seed of the sampling."))] = 0,
+    json: Annotated[bool, typer.Option("--json", help=tr("With --once: print one JSON object on stdout."))] = False,
 ) -> None:
-    """Talk to a model. Example: tunesmith chat my-model --once "Sort these words: pear, fig, apple" """
     if json and once is None:
         raise UserError(tr("--json needs --once"), tr('add --once "your question"'))
     from tunesmith.chat import Sampling, open_session
@@ -94,3 +97,6 @@ def obey(session: "ChatSession", line: str) -> bool:
     elif line:
         speak(session, line)
     return True
+
+
+chat.__doc__ = tr("Talk to a model in the terminal.")

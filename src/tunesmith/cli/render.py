@@ -1,6 +1,6 @@
 """tunesmith render: one row as the model will read it, token by token."""
 
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -120,7 +120,7 @@ def describe(renderer: "Renderer", rendered: "Rendered") -> dict[str, Any]:
 
 
 def show(renderer: "Renderer", rendered: "Rendered", found: dict[str, Any]) -> None:
-    """Each token in colour: learnt, or only read."""
+    """The text in colour: learnt, or only read."""
     from rich.console import Console
     from rich.text import Text
 
@@ -129,8 +129,11 @@ def show(renderer: "Renderer", rendered: "Rendered", found: dict[str, Any]) -> N
     page = Console(highlight=False)
     for number, example in enumerate(rendered.examples, start=1):
         text = Text()
-        for token, weight in zip(example.ids, example.weights, strict=True):
-            text.append(decode(renderer.tokenizer, [token]), style="black on green" if weight else "dim")
+        shown = 0
+        for learning, run in groupby(range(len(example)), key=lambda i: bool(example.weights[i])):
+            written = decode(renderer.tokenizer, example.ids[: max(run) + 1])
+            text.append(written[shown:], style="black on green" if learning else "dim")
+            shown = len(written)
         learnt = sum(1 for weight in example.weights if weight)
         title = tr(
             "example {number} of {total}: {tokens} tokens, {learnt} supervised",
