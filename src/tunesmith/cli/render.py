@@ -41,10 +41,10 @@ def render(
     mask: Annotated[str, typer.Option("--mask", help=tr("answers, last_answer or everything."))] = "answers",
     json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object on stdout."))] = False,
 ) -> None:
+    from tunesmith.models.load import load_tokenizer
     from tunesmith.stages.examples import choose_template
     from tunesmith.text.proofs import Rules
     from tunesmith.text.render import Renderer
-    from tunesmith.text.tokenizer import load_tokenizer
 
     for value, allowed in ((thinking, ("keep", "none")), (mask, ("answers", "last_answer", "everything"))):
         if value not in allowed:

@@ -19,14 +19,10 @@ STARTS = ("<s>", "<|begin_of_text|>", "<bos>", "<|bos|>", "[CLS]")
 
 
 def load_tokenizer(source: str) -> "PreTrainedTokenizerFast":
-    """The tokenizer of a model folder, hub id, "nano", tokenizer.json file or SentencePiece model file.
+    """The tokenizer of a model folder, hub id, tokenizer.json file or SentencePiece model file.
 
     Raises UserError when there is none, or when it is broken.
     """
-    if source == "nano":
-        from tunesmith.models.nano import path as nano_path
-
-        source = str(nano_path())
     path = Path(source)
     if path.is_file() and path.suffix == ".json":
         return from_json(path)
