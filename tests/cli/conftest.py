@@ -32,11 +32,13 @@ def tunesmith(capfd, monkeypatch):
     def run(*words: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["tunesmith", *map(str, words)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
+        code = 0
+        try:
             main()
-            raise SystemExit(0)
+        except SystemExit as left:
+            code = int(left.code or 0)
         captured = capfd.readouterr()
-        return Done(left.value.code or 0, captured.out, captured.err)
+        return Done(code, captured.out, captured.err)
 
     return run
 

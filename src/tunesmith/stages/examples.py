@@ -57,8 +57,17 @@ class Reading:
                 self.refusals.append(record)
             elif isinstance(record, Document):
                 self.documents.append(record)
+            elif media := media_of(record):
+                reason = tr("the row has {kind}; this recipe reads text", kind=media)
+                self.refusals.append(Refusal(record.origin, "messages", reason, tr("leave this row out")))
             else:
                 yield teachable(record)
+
+
+def media_of(record: Record) -> str:
+    """The kind of the first part that is no text, if there is one."""
+    messages = record.messages if isinstance(record, Conversation) else ()
+    return next((part.kind for message in messages for part in message.parts if part.kind != "text"), "")
 
 
 def teachable(record: Record) -> Conversation:

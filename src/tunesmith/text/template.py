@@ -141,6 +141,8 @@ def as_dict(message: Message, style: str = "text") -> dict[str, Any]:
         made |= {"reasoning_content": message.thinking, "thinking": message.thinking}
     if message.name:
         made["name"] = message.name
+    if message.call_id:
+        made["tool_call_id"] = message.call_id
     if message.tool_calls:
         made["tool_calls"] = [
             {"type": "function", "id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
