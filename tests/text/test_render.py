@@ -206,6 +206,15 @@ def test_a_template_that_changes_the_words_refuses_the_row(tokenizer):
     assert "changes the words" in refusal.reason
 
 
+def test_half_a_surrogate_pair_refuses_the_row_and_the_next_row_goes_on(tokenizer):
+    broken = Conversation((text_message("user", "a\ud83d"), text_message("assistant", "b")))
+    whole = Conversation((text_message("user", "😀 你好"), text_message("assistant", "👩‍👩‍👧 好")))
+    refusal, rendered = Renderer(load_template("chatml"), tokenizer).render([broken, whole])
+    assert isinstance(refusal, Refusal)
+    assert "surrogate" in refusal.reason
+    assert rendered.groups[0][0].spoken == "👩‍👩‍👧 好<|im_end|>"
+
+
 def test_documents_go_on_in_the_next_example_and_lose_nothing(tokenizer):
     text = "The answer is 42. " * 40
     examples = list(render_documents([Document(text)], tokenizer, max_length=50))

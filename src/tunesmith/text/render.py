@@ -163,6 +163,7 @@ class Renderer:
         """The texts of every assistant turn."""
         messages = guarded(conversation.messages, control_tokens(self.tokenizer), thinking=self.thinking == "keep")
         try:
+            require_unicode(messages)
             return [
                 draft_turn(self.template, self.dialect(bool(message.thinking)), messages, number, conversation.tools)
                 for number, message in enumerate(messages)
@@ -188,6 +189,22 @@ class Renderer:
         groups = tuple(share_prefixes(turns))
         whole = self.mask == "everything"
         return Rendered(conversation, tuple(example(group, conversation.origin, whole) for group in groups), groups)
+
+
+def require_unicode(messages: Sequence[Message]) -> None:
+    """Raise UserError where half of a surrogate pair stands in the words: no tokenizer can read it."""
+    for number, message in enumerate(messages):
+        try:
+            (message.text + message.thinking).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                tr(
+                    "message {number} holds half of a surrogate pair, at character {place}",
+                    number=number,
+                    place=error.start,
+                ),
+                tr("leave this row out"),
+            ) from error
 
 
 def default_jinja(name: str, value: bool | str) -> str:
