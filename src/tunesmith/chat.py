@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
-from tunesmith.models.load import load_model, load_tokenizer
+from tunesmith.models.load import load_model, load_tokenizer, positions
 from tunesmith.records import Message, text_message
 from tunesmith.text.render import Renderer
 from tunesmith.text.template import Template, load_template
@@ -87,11 +87,6 @@ def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> in
     chances, order = torch.softmax(logits / sampling.temperature, -1).sort(descending=True, stable=True)
     chances[1:][chances.cumsum(-1)[:-1] >= sampling.top_p] = 0
     return int(order[torch.multinomial(chances, 1, generator=generator)])
-
-
-def positions(model: PreTrainedModel) -> int:
-    """Tokens that the model can hold."""
-    return int(getattr(model.config, "max_position_embeddings", None) or 2**31)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,9 @@ KNOWN = {"hi": "Hello! 👩‍👩‍👧", "你好": "你好，我在。🇨�
 
 def learnt() -> list[Conversation]:
     """Each question alone, the second after the first, and one under a system prompt."""
-    first, second, third = ((text_message("user", asked), text_message("assistant", said)) for asked, said in KNOWN.items())
+    first, second, third = (
+        (text_message("user", asked), text_message("assistant", said)) for asked, said in KNOWN.items()
+    )
     pirate = (text_message("system", "pirate"), text_message("user", "hi"), text_message("assistant", "Arr"))
     return [Conversation(messages) for messages in (first, second, third, (*first, *second), pirate)]
 

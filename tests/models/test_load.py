@@ -39,7 +39,10 @@ def test_a_folder_loads_as_it_was_saved(base: Path, dtype: load.Dtype) -> None:
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "half a weight file": (lambda folder: write_weights(folder, lambda old: old[: len(old) // 2]), "cannot be loaded"),
-    "a Git LFS pointer": (lambda folder: write_weights(folder, lambda _: b"version https://git-lfs"), "cannot be loaded"),
+    "a Git LFS pointer": (
+        lambda folder: write_weights(folder, lambda _: b"version https://git-lfs"),
+        "cannot be loaded",
+    ),
     "an empty weight file": (lambda folder: write_weights(folder, lambda _: b""), "cannot be loaded"),
     "half a config": (lambda folder: (folder / "config.json").write_text('{"model_type": "ll'), "not readable JSON"),
     "a config of bytes": (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe\x00"), "not readable JSON"),

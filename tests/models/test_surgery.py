@@ -65,7 +65,9 @@ def test_new_tokens_start_as_the_mean_of_the_old_and_leave_those_alone(kind: str
     assert rows(grown) == BYTES + 3 == grown.config.vocab_size
     after = grown(IDS).logits
     torch.testing.assert_close(after[..., :BYTES], before, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(after[..., BYTES:], before.mean(-1, keepdim=True).expand(-1, -1, 3), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        after[..., BYTES:], before.mean(-1, keepdim=True).expand(-1, -1, 3), rtol=1e-4, atol=1e-4
+    )
     embedding = grown.get_input_embeddings().weight
     torch.testing.assert_close(embedding[BYTES + 1], embedding[:BYTES].mean(0))
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.toys import random_examples
 from tunesmith.errors import UserError
-from tunesmith.records import Origin
 from tunesmith.recipe import Budget
+from tunesmith.records import Origin
 from tunesmith.tune import feed
 
 counts = st.integers(1, 60)
@@ -74,12 +74,16 @@ def test_the_held_out_share_is_about_what_was_asked_for() -> None:
 
 
 def test_the_turns_of_one_conversation_stay_on_one_side() -> None:
-    one = [
-        replace(example, origin=Origin("a.json", index // 3 + 1)) for index, example in enumerate(random_examples(90))
-    ]
+    origins = [Origin("a.json", line) for line in range(1, 31)]
+    one = [replace(example, origin=origins[index // 3]) for index, example in enumerate(random_examples(90))]
     train, held = feed.split(one, 0.3)
     assert held
     assert not {example.origin for example in train} & {example.origin for example in held}
+
+
+def test_conversations_on_one_line_of_a_file_are_split_like_others() -> None:
+    examples = [replace(example, origin=Origin("a.json", 1)) for example in random_examples(90)]
+    assert 10 <= len(feed.split(examples, 0.3)[1]) <= 45
 
 
 def test_a_share_that_leaves_nothing_is_refused_and_a_tiny_one_holds_out_one() -> None:

@@ -11,7 +11,6 @@ import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-
 from transformers import PreTrainedModel
 
 from tests.toys import CONFIGS, random_examples, tiny_model
@@ -21,6 +20,7 @@ from tunesmith.objectives.base import Sums
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.recipe import Budget
 from tunesmith.tune import feed
+from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.loop import Report, Work, accumulate, fit
 from tunesmith.tune.optimizer import adamw
 from tunesmith.tune.precision import Precision, choose
@@ -127,6 +127,16 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_names_the_step() -> Non
         next(reports)
     after = model.parameters()
     assert all(torch.equal(old.nan_to_num(), new.nan_to_num()) for old, new in zip(before, after, strict=True))
+
+
+def test_dropout_acts_in_training_and_not_in_evaluation() -> None:
+    model, examples = tiny_model(attention_dropout=0.5), random_examples(6)
+    batches = feed.batches(examples, 1000, 0)
+    quiet = float(accumulate(model, Work(CrossEntropy(), batches), "fp32")[2])
+    model.zero_grad(set_to_none=True)
+    (report,) = fit(model, [[Work(CrossEntropy(), batches)]], adamw(model, BUDGET), lambda done: 0.0)
+    assert report.loss != pytest.approx(quiet, rel=1e-4)
+    assert held_out_loss(model, CrossEntropy(), examples, 1000, 0, "fp32") == pytest.approx(quiet, rel=1e-5)
 
 
 def test_gradients_are_clipped_to_the_norm() -> None:

@@ -85,3 +85,9 @@ def test_the_sample_has_rows_of_unlike_length_that_fit() -> None:
     assert max(map(len, rows)) > 20 > min(map(len, rows))
     assert proofs.sample(examples, micro_tokens=1) == [min(examples, key=len)]
     assert proofs.sample([Example((1, 2), (0.0, 1.0))], 100) == [Example((1, 2), (0.0, 1.0))]
+
+
+def test_numbers_that_are_none_are_infinitely_far_apart() -> None:
+    good, bad = torch.ones(3), torch.tensor([1.0, float("nan"), 1.0])
+    assert proofs.distance(good, good) == 0
+    assert proofs.distance(bad, good) == proofs.distance(good, bad) == float("inf")

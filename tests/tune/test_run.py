@@ -16,6 +16,7 @@ from tunesmith.artifact import hash_file
 from tunesmith.batch import Example
 from tunesmith.errors import ProofError, UserError
 from tunesmith.models.load import load_model
+from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.proof import Proof
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune import proofs
@@ -76,7 +77,7 @@ def test_the_manifest_says_where_the_model_came_from(tuned: TuneResult) -> None:
     assert manifest["config"]["tune"]["lr"] == 1e-2
     assert manifest["counts"] == {"read": 24}
     assert {"torch", "transformers", "python"} <= manifest["versions"].keys()
-    assert [proof["name"] for proof in manifest["proofs"]][0] == "R1"
+    assert manifest["proofs"][0]["name"] == "R1"
     assert all(proof["passed"] for proof in manifest["proofs"])
     for name, content in manifest["content"].items():
         assert hash_file(tuned.path / name) == content
@@ -122,8 +123,10 @@ def test_only_the_result_is_left(tuned: TuneResult) -> None:
 def test_the_model_learns_its_rows_by_heart(kind: str, adapter: str, tmp_path: Path) -> None:
     """Asked on disk, not by the loss: the likeliest tokens of the saved model are the answers."""
     base = save_base(tmp_path / "base", kind)
-    examples = [Example((256, *range(k, k + 3), 256, *range(k + 9, k, -3), 257), (0.0,) * 5 + (1.0,) * 4) for k in (10, 90, 170)]
-    budget = {"epochs": 60, "batch_size": 3, "lr": 2e-2}
+    examples = [
+        Example((256, *range(k, k + 3), 256, *range(k + 9, k, -3), 257), (0.0,) * 5 + (1.0,) * 4) for k in (10, 90, 170)
+    ]
+    budget = {"epochs": 60, "batch_size": 3, "lr": 2e-2, "checkpoint_every": 10**6}
     tune(job(base, adapter, budget, examples=examples), tmp_path / "out")
     model = load_model(str(tmp_path / "out"))
     for example in examples:
@@ -227,7 +230,29 @@ def test_rows_that_cannot_teach_are_refused_by_name(base: Path, tmp_path: Path) 
     foreign = replace(good[2], ids=(9999,) * len(good[2]))
     refused(job(base, examples=[]), tmp_path / "out", UserError, "nothing to train on")
     refused(job(base, examples=[good[0], mute]), tmp_path / "out", UserError, "rows.jsonl:2: no token of this example")
-    refused(job(base, examples=[good[0], foreign]), tmp_path / "out", UserError, "rows.jsonl:3: a token id lies outside")
+    refused(
+        job(base, examples=[good[0], foreign]), tmp_path / "out", UserError, "rows.jsonl:3: a token id lies outside"
+    )
+
+
+def test_a_row_longer_than_the_model_is_refused_with_the_length_that_fits(base: Path, tmp_path: Path) -> None:
+    short = tiny_model("gpt2", n_positions=30)
+    refused(job(base, model=short), tmp_path / "out", UserError, "and the model can hold 30")
+
+
+def test_settings_that_contradict_each_other_are_refused(base: Path, tmp_path: Path) -> None:
+    refused(job(base, "lora", train="mlp"), tmp_path / "out", UserError, "adapter=lora trains none of them")
+    refused(job(base, budget={"keep": "best"}), tmp_path / "out", UserError, "tune.eval_share is 0")
+
+
+def test_too_little_memory_is_told_with_what_to_lower(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(CrossEntropy, "__call__", exhausted)
+    refused(job(base), tmp_path / "out", UserError, "out of memory")
 
 
 def test_an_occupied_out_is_refused_and_left_as_it_is(base: Path, tmp_path: Path) -> None:
@@ -245,6 +270,9 @@ def test_an_occupied_out_is_refused_and_left_as_it_is(base: Path, tmp_path: Path
 
 def test_an_empty_out_is_as_good_as_none(base: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
+    with pytest.raises(UserError):
+        tune(job(base, "full", {"lr": 1e30, "max_grad_norm": 1e30, "warmup": 0.0}), tmp_path / "out")
+    assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
     tune(job(base), tmp_path / "out")
     assert (tmp_path / "out" / "manifest.json").exists()
 
@@ -280,6 +308,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(base: Path, tmp_path: Path) -> N
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
         refused(job(base), tmp_path / "out", UserError, "cannot be written")
+        refused(job(base, budget={"checkpoint_every": 1}), tmp_path / "out", UserError, "cannot be written")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # the weights fit, the optimizer does not
         refused(job(base, budget={"checkpoint_every": 1}), tmp_path / "out", UserError, "cannot be written")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

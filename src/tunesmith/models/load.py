@@ -214,6 +214,11 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
     return cast(PreTrainedModel, model.merge_and_unload()) if isinstance(model, PeftModel) else model
 
 
+def positions(model: PreTrainedModel) -> int:
+    """The longest sequence, in tokens, that the model is made for."""
+    return int(getattr(model.config, "max_position_embeddings", None) or 2**31)
+
+
 def content_hash(base: str) -> str:
     """sha256 over the names and contents of the files that decide what the model `base` computes."""
     folder, digest = locate(base), sha256()
@@ -230,9 +235,7 @@ def read_object(path: Path, cure: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UserError(tr("{path} does not exist", path=path), cure) from error
     except (OSError, ValueError) as error:
-        raise UserError(
-            tr("{path} is not readable JSON: {reason}", path=path, reason=brief(error)), cure
-        ) from error
+        raise UserError(tr("{path} is not readable JSON: {reason}", path=path, reason=brief(error)), cure) from error
     if not isinstance(value, dict):
         raise UserError(tr("{path} does not hold a JSON object", path=path), cure)
     return value

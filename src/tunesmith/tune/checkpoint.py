@@ -50,7 +50,7 @@ def write(folder: Path, model: PreTrainedModel, optimizer: Optimizer, state: Sta
     for leftover in (temporary, folder / name):
         shutil.rmtree(leftover, ignore_errors=True)
     save(model, temporary)
-    torch.save({"optimizer": optimizer.state_dict(), "random": random_state()}, temporary / TRAINING)
+    store({"optimizer": optimizer.state_dict(), "random": random_state()}, temporary / TRAINING)
     write_json(temporary / STATE, asdict(state))
     sync_tree(temporary)
     temporary.rename(folder / name)
@@ -58,6 +58,14 @@ def write(folder: Path, model: PreTrainedModel, optimizer: Optimizer, state: Sta
     if state.best_step is not None:
         point(folder / "best", f"step-{state.best_step:06d}")
     prune(folder)
+
+
+def store(value: dict[str, Any], path: Path) -> None:
+    """torch.save, but a full disk is an OSError."""
+    try:
+        torch.save(value, path)
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
 
 
 def point(link: Path, name: str) -> None:

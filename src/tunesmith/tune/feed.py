@@ -76,10 +76,14 @@ def split(examples: Sequence[Example], share: float) -> tuple[list[Example], lis
 
 
 def conversation_hashes(examples: Sequence[Example]) -> list[int]:
-    """For each example the hash, below 2^64, of the first example of its conversation."""
+    """For each example the hash, below 2^64, of the first example of its conversation.
+
+    Examples of one conversation stand together and hold the very same Origin. An equal one is not enough:
+    in a JSON file of one line every record has that line.
+    """
     keys: list[int] = []
     for index, example in enumerate(examples):
-        same = index > 0 and example.origin.line > 0 and example.origin == examples[index - 1].origin
+        same = index > 0 and example.origin.line > 0 and example.origin is examples[index - 1].origin
         keys.append(keys[-1] if same else int.from_bytes(sha256(repr(example.ids).encode()).digest()[:8]))
     return keys
 

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from tunesmith.batch import Example
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.load import positions
 from tunesmith.objectives.base import Objective
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.proof import Proof
@@ -51,18 +52,45 @@ class Job:
         return int(found) if isinstance(found, int) else 0
 
 
+def refuse_contradictions(job: Job) -> None:
+    """Settings of which one would be passed over in silence."""
+    if job.stage.adapter == "lora" and job.stage.train:
+        raise UserError(
+            tr(
+                "train={pattern} chooses among the model's own parameters, and adapter=lora trains none of them",
+                pattern=job.stage.train,
+            ),
+            tr("leave train empty, or set adapter=full"),
+        )
+    if job.stage.tune.keep == "best" and not job.stage.tune.eval_share:
+        raise UserError(
+            tr("tune.keep=best needs examples to measure by, and tune.eval_share is 0"),
+            tr("set tune.eval_share, e.g. to 0.02"),
+        )
+
+
 def refuse_unusable(job: Job) -> None:
-    """Every example must teach something, in tokens that the tokenizer has."""
+    """Every example must teach something, in tokens that the tokenizer has, and fit into the model."""
     if not job.examples:
         raise UserError(
             tr("there is nothing to train on: no example was kept"), tr("look at the refusals of data inspect")
         )
-    size = vocabulary_size(job.tokenizer)
+    size, longest = vocabulary_size(job.tokenizer), positions(job.model)
     for example in job.examples:
         if not any(example.weights[1:]):
             raise UserError(
                 tr("{origin}: no token of this example is supervised", origin=example.origin),
                 tr("leave the row out, or choose another mask"),
+            )
+        if len(example) > longest:
+            raise UserError(
+                tr(
+                    "{origin}: {length} tokens, and the model can hold {limit}",
+                    origin=example.origin,
+                    length=len(example),
+                    limit=longest,
+                ),
+                tr("set tune.max_length={limit}", limit=longest),
             )
         if max(example.ids) >= size or min(example.ids) < 0:
             raise UserError(

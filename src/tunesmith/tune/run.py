@@ -10,13 +10,13 @@ import torch
 from tunesmith.artifact import MANIFEST, hash_file, versions
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
-from tunesmith.models.load import read_object
+from tunesmith.models.load import brief, read_object
 from tunesmith.models.surgery.base import sizes
 from tunesmith.proof import Proof, require
 from tunesmith.tune import checkpoint, feed, proofs
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
-from tunesmith.tune.job import Job, refuse_unusable
+from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.plot import plot_loss
 from tunesmith.tune.precision import choose
 from tunesmith.tune.prepare import prepare
@@ -47,6 +47,7 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
     space = Workspace(out)
     space.begin(resume)
     try:
+        refuse_contradictions(job)
         refuse_unusable(job)
         if space.finished:
             return finished(job, space, watch)
@@ -55,6 +56,11 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
             course = begin(job, space, checkpoint.read_state(last) if last.is_dir() else None, watch)
             course.run()
             return conclude(job, course)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            tr("out of memory: {reason}", reason=brief(error)),
+            tr("lower tune.micro_tokens, set tune.gradient_checkpointing=true, or use adapter=lora"),
+        ) from error
     finally:
         space.forget()
 
@@ -139,7 +145,7 @@ def conclude(job: Job, course: Course) -> TuneResult:
     plot_loss(space.records(LOG), space.records(EVALUATIONS), made / "loss.png")
     every = [*(Proof(**known) for known in state.proofs), proof]
     result = TuneResult(space.out, metrics(course), every, seconds)
-    space.finish(made, manifest(job, result, made))
+    space.finish(made, manifest(job, course, result, made))
     tidy(course)
     return result
 
@@ -165,17 +171,15 @@ def metrics(course: Course) -> dict[str, Any]:
     return found
 
 
-def manifest(job: Job, result: TuneResult, folder: Path) -> dict[str, Any]:
+def manifest(job: Job, course: Course, result: TuneResult, folder: Path) -> dict[str, Any]:
     return {
         "kind": "model",
-        "inputs": dict(job.inputs),
-        "config": job.identity()["config"],
+        **course.state.identity,
         "versions": versions(),
         "counts": dict(job.counts),
         "metrics": result.metrics,
         "proofs": [proof.to_json() for proof in result.proofs],
         "stop_ids": list(job.stop_ids),
-        "examples": job.identity()["examples"],
         "content": {file.name: hash_file(file) for file in sorted(folder.iterdir())},
         "seconds": round(result.seconds, 3),
     }
@@ -198,7 +202,7 @@ def tidy(course: Course) -> None:
 def finished(job: Job, space: Workspace, watch: Watcher) -> TuneResult:
     """What a complete OUT says of itself, if it is the same run."""
     known = read_object(space.out / MANIFEST, tr("choose another --out"))
-    parts = ("config", "inputs", "examples")
-    refuse_changed({part: known.get(part) for part in parts}, job.identity())
+    now = job.identity()
+    refuse_changed({part: known.get(part) for part in now}, now)
     watch.say(tr("{path} is already finished", path=space.out))
     return TuneResult(space.out, known["metrics"], [Proof(**proof) for proof in known["proofs"]], known["seconds"])

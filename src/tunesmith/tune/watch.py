@@ -49,6 +49,7 @@ class Live:
     started: float = 0.0
     spoke: float = 0.0
     tokens: int = 0
+    first: int = 0  # steps that were done before
 
     def __enter__(self) -> Self:
         columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}"))
@@ -67,6 +68,7 @@ class Live:
 
     def begin(self, steps: int, done: int) -> None:
         self.started = self.spoke = time.monotonic()
+        self.tokens, self.first = 0, done
         self.bar.update(self.task, total=steps, completed=done, visible=True)
         if self.console.is_terminal:
             self.bar.start()
@@ -93,8 +95,7 @@ class Live:
     def left(self, step: int, now: float) -> int:
         """Seconds to the end, at the mean pace so far."""
         total = int(self.bar.tasks[0].total or step)
-        first = int(self.bar.tasks[0].fields.setdefault("first", step - 1))
-        return round((total - step) * (now - self.started) / max(1, step - first))
+        return round((total - step) * (now - self.started) / max(1, step - self.first))
 
 
 def peak_memory() -> int:
