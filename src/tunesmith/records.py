@@ -15,13 +15,18 @@ PartKind = Literal["text", "image", "video", "audio"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a record was read: file, and line (text formats) or record number (binary ones), from 1."""
+    """Where a record was read: file, and line (text formats) or record number (binary ones), from 1.
+
+    `record` numbers the records of a line that holds several, as in a JSON list written without line breaks.
+    """
 
     file: str = "memory"
     line: int = 0
+    record: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
+        line = f":{self.line}" if self.line else ""
+        return f"{self.file}{line}#{self.record}" if self.record else f"{self.file}{line}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from tunesmith import formats
 from tunesmith.errors import UserError
 from tunesmith.formats.open import stream
-from tunesmith.records import Document
+from tunesmith.records import Document, Refusal
 
 GOOD = [{"instruction": f"Add {i} and {i}.", "input": "", "output": str(2 * i)} for i in range(1, 6)]
 LINES = "".join(json.dumps(row) + "\n" for row in GOOD)
@@ -362,3 +362,12 @@ def test_reading_streams(save):
     path = save("a.jsonl", LINES * 5000 + "broken")
     first = next(formats.read([path]))
     assert first.messages[1].text == "2"
+
+
+def test_records_of_one_line_are_numbered(tmp_path):
+    file = tmp_path / "line.json"
+    file.write_text(
+        '[{"instruction": "a", "output": "b"}, {"instruction": "c", "output": ""}, {"instruction": "d", "output": ""}]'
+    )
+    refused = [str(item.origin) for item in formats.read([str(file)]) if isinstance(item, Refusal)]
+    assert refused == [f"{file}:1#2", f"{file}:1#3"]

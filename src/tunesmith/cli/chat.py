@@ -100,3 +100,6 @@ def obey(session: "ChatSession", line: str) -> bool:
 
 
 chat.__doc__ = tr("Talk to a model in the terminal.")
+
+
+chat.__doc__ = tr("Talk to a model in the terminal.")

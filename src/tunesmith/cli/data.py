@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunesmith.messages import tr
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -14,34 +16,36 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # refusals printed; the rejects file and --json have them all
 
-app = typer.Typer(no_args_is_help=True, help="Look at data: what it holds, and what cannot be used and why.")
+app = typer.Typer(no_args_is_help=True, help=tr("Look at data: what it holds, and what cannot be used and why."))
 
 
 @app.callback()
-def data() -> None:
-    """Look at data: what it holds, and what cannot be used and why."""
+def data() -> None: ...
 
 
 @app.command(
-    epilog="Example: tunesmith data inspect alpaca.json chats/ --rejects refused.jsonl",
+    help=tr("Print format, counts, lengths, languages, duplicates and every refusal; reads everything once."),
+    epilog=tr("Example: tunesmith data inspect alpaca.json chats/ --rejects refused.jsonl"),
 )
 def inspect(
     paths: Annotated[
         list[str],
         typer.Argument(
             metavar="PATH…",
-            help="Files, folders, hub ids (owner/name), a dataset_info.json or one of its sets: dataset_info.json#name",
+            help=tr(
+                "Files, folders, hub ids (owner/name), a dataset_info.json or one of its sets: dataset_info.json#name"
+            ),
         ),
     ],
     format: Annotated[
-        str, typer.Option("--format", help="How records are stored, if it is not told rightly from their content.")
+        str, typer.Option("--format", help=tr("How records are stored, if it is not told rightly from their content."))
     ] = "auto",
     rejects: Annotated[
-        Path | None, typer.Option("--rejects", metavar="FILE", help="Write the refused records here, as JSON lines.")
+        Path | None,
+        typer.Option("--rejects", metavar="FILE", help=tr("Write the refused records here, as JSON lines.")),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False,
 ) -> None:
-    """Print format, counts, lengths, languages, duplicates and every refusal; reads everything once."""
     from tunesmith.cli.console import emit, human
 
     console = human()
@@ -77,8 +81,6 @@ def inspected(paths: list[str], format: str, rejects: Path | None, console: "Con
 
 def show(found: "Inspection", rejects: Path | None, console: "Console") -> None:
     """The report for people."""
-    from tunesmith.messages import tr
-
     counts = {"read": found.kept + found.refused, "kept": found.kept, "refused": found.refused}
     console.print(files_table(found))
     if found.kept:
@@ -100,8 +102,6 @@ def files_table(found: "Inspection") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from tunesmith.messages import tr
-
     table = Table(tr("file"), tr("format"))
     for name in (tr("kept"), tr("refused")):
         table.add_column(name, justify="right")
@@ -112,8 +112,6 @@ def files_table(found: "Inspection") -> "Table":
 
 def lengths_table(found: "Inspection") -> "Table":
     from rich.table import Table
-
-    from tunesmith.messages import tr
 
     names = {
         "characters": tr("characters"),

@@ -1,6 +1,7 @@
 """tunesmith quickstart: the whole way on this machine, before and after."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,13 +38,19 @@ def quickstart(
 
 def summary(told: dict[str, dict[str, Any]], seconds: float) -> dict[str, Any]:
     """What --json prints."""
+    from tunesmith.evaluate.statistics import mcnemar
+
     before, after = told["before"], told["after"]
     families = {
         name: {"before": before["families"][name], "after": after["families"][name]} for name in after["families"]
     }
+    pairs = zip(before["answers"], after["answers"], strict=True)
+    verdicts = [(earlier["right"], later["right"]) for earlier, later in pairs]
+    change = mcnemar([old for old, _ in verdicts], [new for _, new in verdicts])
     return {
         "before": {key: before[key] for key in ("exact_match", "interval")},
         "after": {key: after[key] for key in ("exact_match", "interval")},
+        "change": asdict(change),
         "families": families,
         "proofs": told["sft"]["proofs"],
         "model": told["sft"]["model"],
@@ -89,11 +96,11 @@ def answers_table(told: dict[str, dict[str, Any]]) -> Any:
     table = Table(title=tr("the same held-out questions, before and after"))
     for title in (tr("question"), tr("expected"), tr("before"), tr("after")):
         table.add_column(title, max_width=40, overflow="fold")
-    before = {answer["question"]: answer for answer in told["before"]["answers"]}
+    before = {answer["prompt"]: answer for answer in told["before"]["answers"]}
     for answer in spread(told["after"]["answers"], SHOWN):
-        earlier = before[answer["question"]]["answer"]
-        cells = (answer["question"], answer["expected"], earlier[:60], answer["answer"][:60])
-        table.add_row(*(Text(cell) for cell in cells), style="" if answer["correct"] else "yellow")
+        earlier = before[answer["prompt"]]["given"]
+        cells = (answer["prompt"], answer["expected"], earlier[:60], answer["given"][:60])
+        table.add_row(*(Text(cell) for cell in cells), style="" if answer["right"] else "yellow")
     return table
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,11 @@ from tunesmith.recipe import Practice
 from tunesmith.stages import reuse
 
 if TYPE_CHECKING:
-    from tunesmith.models.nano.families import Task
+    from tunesmith.models.nano.families.family import Task
     from tunesmith.tune.watch import Watcher
 
-TRAIN, HELDOUT = "train.jsonl", "heldout.tasks"
+TRAIN, HELDOUT = "train.jsonl", "heldout.tasks"  # the second is no data file: the folder is read as training data
+KEYS = ("family", "language", "instruction", "input")
 
 
 def run(stage: Practice, out: Path, again: bool, watch: "Watcher") -> dict[str, Any]:
@@ -45,18 +45,14 @@ def write_lines(file: Path, tasks: Iterable["Task"]) -> None:
     """One task a line: instruction, input and output as in Alpaca, with family and language."""
     with file.open("w", encoding="utf-8") as handle:
         for task in tasks:
-            row = asdict(task)
-            row["output"] = row.pop("answer")
-            handle.write(
-                json.dumps(row | {"licence": "Apache-2.0", "generator": "tunesmith practice"}, ensure_ascii=False)
-            )
-            handle.write("\n")
+            row = {key: getattr(task, key) for key in KEYS} | {"output": task.answer}
+            row |= {"licence": "Apache-2.0", "generator": "tunesmith practice"}
+            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def read_tasks(folder: Path) -> list["Task"]:
     """The held-out tasks of a practice folder."""
-    from tunesmith.models.nano.families import Task
+    from tunesmith.models.nano.families.family import Task
 
     rows = (json.loads(line) for line in (folder / HELDOUT).read_text(encoding="utf-8").splitlines())
-    keys = ("family", "language", "instruction", "input")
-    return [Task(**{key: row[key] for key in keys}, answer=row["output"]) for row in rows]
+    return [Task(**{key: row[key] for key in KEYS}, answer=row["output"]) for row in rows]

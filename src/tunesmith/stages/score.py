@@ -1,6 +1,8 @@
 """Carry out a Score stage: exact match of greedy answers on held-out practice tasks."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,13 @@ from tunesmith.stages import reuse
 from tunesmith.stages.practice import HELDOUT, read_tasks
 
 if TYPE_CHECKING:
-    from tunesmith.models.nano.families import Task
-    from tunesmith.tune.watch import Watcher
+    from rich.console import Console
+
+    from tunesmith.models.nano.families.family import Task
+    from tunesmith.tune.watch import Live
 
 
-def run(stage: Score, out: Path, again: bool, watch: "Watcher") -> dict[str, Any]:
+def run(stage: Score, out: Path, again: bool, watch: "Live") -> dict[str, Any]:
     """Score `stage.model` and keep the scores, with every answer, in `out`."""
     from tunesmith.models.load import content_hash
 
@@ -43,7 +47,7 @@ def run(stage: Score, out: Path, again: bool, watch: "Watcher") -> dict[str, Any
     return {"path": str(out), **done["scores"], "answers": done["answers"], "seconds": done["seconds"]}
 
 
-def measure(stage: Score, tasks: list["Task"], watch: "Watcher") -> dict[str, Any]:
+def measure(stage: Score, tasks: list["Task"], watch: "Live") -> dict[str, Any]:
     """Scores over all tasks and by family, and every answer given."""
     from tunesmith.evaluate.practice import score
     from tunesmith.models.load import load_model, load_tokenizer
@@ -59,5 +63,18 @@ def measure(stage: Score, tasks: list["Task"], watch: "Watcher") -> dict[str, An
     def prompt(task: "Task") -> list[int]:
         return renderer.prompt([text_message("user", task.instruction, *([task.input] if task.input else []))])
 
-    scores = score(model, tokenizer, prompt, renderer.stop_ids, tasks)
-    return {"scores": scores, "seconds": round(time.perf_counter() - start, 1)}
+    with counting(watch.console, tr("answering")) as count:
+        scores = score(model, tokenizer, prompt, renderer.stop_ids, tasks, count)
+    answers = [sample.to_json() for sample in scores.samples]
+    return {"scores": scores.to_json(), "answers": answers, "seconds": round(time.perf_counter() - start, 1)}
+
+
+@contextmanager
+def counting(console: "Console", title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar, as a function of what is done and what is to do."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

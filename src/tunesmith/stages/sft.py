@@ -32,7 +32,9 @@ def run(stage: Tune, out: Path, resume: bool, watch: "Watcher") -> Tuned:
     from tunesmith.stages.examples import gather
     from tunesmith.tune.job import Job
     from tunesmith.tune.run import tune
+    from tunesmith.tune.workspace import refuse_occupied
 
+    refuse_occupied(out, resume)
     tokenizer = load_tokenizer(stage.base)
     made = gather(stage, tokenizer)
     tell(made, watch.say)

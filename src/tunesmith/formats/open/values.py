@@ -50,7 +50,7 @@ def read_document(handle: BinaryIO, file: str) -> Iterator[Row | Refusal]:
 def elements(window: Window, file: str, header: dict[str, Any]) -> Iterator[Row | Refusal]:
     """The elements of the list that opens at the cursor; a damaged one is refused, and the next one looked for."""
     window.at += 1
-    following, comma = ANY_OBJECT, 0
+    following, comma, place = ANY_OBJECT, 0, Origin(file)
     while (char := window.skip()) not in ("]", ""):
         if char == ",":
             comma = window.line(window.at)
@@ -58,7 +58,8 @@ def elements(window: Window, file: str, header: dict[str, Any]) -> Iterator[Row 
             continue
         if following is ANY_OBJECT and (match := FIRST_KEY.match(window.text, window.at)):
             following = re.compile(r"\{\s*" + re.escape(match[1]))
-        found = element(window, file, header, following)
+        place = after(place, window.line(window.at))
+        found = element(window, place, header, following)
         yield found
         comma = 0
         if isinstance(found, Refusal) and not window.skip():
@@ -77,9 +78,13 @@ def ended(window: Window, file: str, char: str, comma: int) -> Iterator[Refusal]
         yield Refusal(Origin(file, comma), "record", reason, tr("remove the comma, or restore the record"), ",")
 
 
-def element(window: Window, file: str, header: dict[str, Any], following: re.Pattern[str]) -> Row | Refusal:
+def after(before: Origin, line: int) -> Origin:
+    """The place of the record that follows: numbered where it stands on the line of the one before."""
+    return Origin(before.file, line, max(1, before.record) + 1 if line == before.line else 0)
+
+
+def element(window: Window, origin: Origin, header: dict[str, Any], following: re.Pattern[str]) -> Row | Refusal:
     """The value at the cursor as a row; if it is damaged its refusal, and the cursor at what seems to follow."""
-    origin = Origin(file, window.line(window.at))
     try:
         value = window.value()
     except MalformedError as error:
