@@ -3,8 +3,8 @@
     python -m bench.tune            (about two minutes; --json prints one object)
 
 The plain step is what a minimal trainer does: rows in arrival order, padded to the longest of the micro-batch,
-logits at every position. Ours sorts a step's rows by length and asks for logits only where some row predicts a supervised token. Same
-model, rows, batch, precision and optimizer; the loss of both is shown.
+logits at every position. Ours sorts a step's rows by length and asks for logits only where some row predicts a
+supervised token. Same model, rows, batch, precision and optimizer; the loss of both is shown.
 """
 
 import argparse

@@ -18,7 +18,7 @@ def test_any_text_comes_back_unchanged(text: str):
     assert TOKENIZER.decode(TOKENIZER.encode(text).ids, skip_special_tokens=False) == text
 
 
-@given(st.lists(st.sampled_from([" the", "the", "The", " ", "猫", "，", "\n", "12", "\u2028", "é", "🐱", "龘"])))
+@given(st.lists(st.sampled_from([" the ", " the", "the", "The", " ", "猫", "，", "\n", "12", "\u2028", "é", "🐱", "龘"])))
 def test_mixtures_of_words_hanzi_and_signs_come_back_unchanged(parts: list[str]):
     text = "".join(parts)
     assert TOKENIZER.decode(TOKENIZER.encode(text).ids, skip_special_tokens=False) == text
@@ -34,10 +34,24 @@ def test_all_characters_of_gb2312_level_1_are_pieces():
     assert all(len(TOKENIZER.encode(character).ids) == 1 for character in tokens.characters())
 
 
-def test_a_common_word_is_one_token_and_any_other_is_letters():
-    assert TOKENIZER.encode("Write the words").tokens == ["Write", "Ġthe", "Ġwords"]
-    assert TOKENIZER.encode("violin").tokens == list("violin")
-    assert TOKENIZER.encode(" violin").tokens == ["Ġ", *"violin"]
+def test_a_known_word_is_the_same_token_wherever_it_stands():
+    for text in ("violin", "A violin", "[violin]", '"violin", harp', "- violin\n", "小violin"):
+        assert "violin" in TOKENIZER.encode(text).tokens
+
+
+def test_a_space_goes_with_a_joining_word_or_a_mark_else_alone():
+    assert TOKENIZER.encode("Write the words").tokens == ["Write", "ĠtheĠ", "words"]
+    assert TOKENIZER.encode("the violin, red").tokens == ["the", "Ġ", "violin", ",Ġ", "red"]
+    assert TOKENIZER.encode("then thermal").tokens == ["then", "Ġ", *"thermal"]
+
+
+def test_an_unknown_word_is_letters():
+    assert TOKENIZER.encode("torvi").tokens == list("torvi")
+    assert TOKENIZER.encode("Violin VIOLIN").tokens == [*"Violin", "Ġ", *"VIOLIN"]
+
+
+def test_names_of_facts_are_known_words():
+    assert all(len(TOKENIZER.encode(word).ids) == 1 for word in ("Anna", "Paris", "Monday", "sixteen", "superb"))
 
 
 def test_digits_stand_singly():

@@ -174,7 +174,7 @@ def test_every_sentencepiece_file_encodes_as_sentencepiece_or_is_refused(shared)
     lines = (
         shared / "thinking-machines-lab__tinker-cookbook/tinker_cookbook/example_data/multilingual.txt"
     ).read_text()
-    texts = lines.split("\n")[::5]
+    texts = lines.split("\n")
     loaded = 0
     for path in sorted(shared.rglob("*.model")):
         try:

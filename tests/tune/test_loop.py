@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from tests.toys import CONFIGS, random_examples, tiny_model
 from tunesmith.batch import Batch, Example
 from tunesmith.errors import UserError
+from tunesmith.models.precision import Precision, choose
 from tunesmith.objectives.base import Sums
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.recipe import Budget
@@ -23,7 +24,6 @@ from tunesmith.tune import feed
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.loop import Report, Work, accumulate, fit
 from tunesmith.tune.optimizer import adamw
-from tunesmith.tune.precision import Precision, choose
 from tunesmith.tune.schedule import schedule
 
 MODEL = tiny_model()

@@ -61,4 +61,4 @@ def binomial(left: int, right: int) -> float:
     """Two-sided chance that a fair coin falls at least as unevenly as `left` to `right`."""
     total = left + right
     tail = sum(math.comb(total, fewer) for fewer in range(min(left, right) + 1))
-    return min(1.0, 2 * tail / 2**total)
+    return min(1.0, 2 * tail / (1 << total))

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
+from tunesmith.models.precision import Precision
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
 from tunesmith.tune import checkpoint, feed
@@ -17,7 +18,6 @@ from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.loop import Report, Work, fit
 from tunesmith.tune.optimizer import adamw
 from tunesmith.tune.parallel import rank, world_size
-from tunesmith.tune.precision import Precision
 from tunesmith.tune.save import Saver
 from tunesmith.tune.schedule import schedule
 from tunesmith.tune.watch import Watcher

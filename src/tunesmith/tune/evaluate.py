@@ -6,10 +6,10 @@ import torch
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
+from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.tune.feed import batches
 from tunesmith.tune.parallel import rank, sum_over_ranks, world_size
-from tunesmith.tune.precision import Precision, arithmetic
 
 
 @torch.no_grad()

@@ -14,10 +14,10 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Batch
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.tune.optimizer import trainable
 from tunesmith.tune.parallel import sum_gradients, sum_over_ranks
-from tunesmith.tune.precision import Precision, arithmetic
 from tunesmith.tune.schedule import Schedule
 
 

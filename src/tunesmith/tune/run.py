@@ -11,6 +11,7 @@ from tunesmith.artifact import MANIFEST, hash_file, versions
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.load import brief, read_object
+from tunesmith.models.precision import choose
 from tunesmith.models.surgery.base import sizes
 from tunesmith.proof import Proof, require
 from tunesmith.tune import checkpoint, feed, proofs
@@ -18,7 +19,6 @@ from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.plot import plot_loss
-from tunesmith.tune.precision import choose
 from tunesmith.tune.prepare import prepare
 from tunesmith.tune.save import Saver
 from tunesmith.tune.watch import Silent, Watcher, peak_memory

@@ -12,25 +12,28 @@ from typing import Any, Protocol
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from tunesmith.artifact import whole_folder
+from tunesmith.models.fused import Head, weighted_nll
 from tunesmith.models.nano import tokenizer as tokens
 from tunesmith.models.nano.card import card
 from tunesmith.models.nano.muon import Muon
 from tunesmith.models.nano.text import documents
+from tunesmith.models.precision import arithmetic, choose
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Size of the model. Input and output embeddings are one matrix."""
 
-    hidden: int = 256
+    hidden: int = 192
     layers: int = 6
-    heads: int = 8
-    inner: int = 704
+    heads: int = 6
+    inner: int = 512
     positions: int = 1024
 
 
@@ -38,11 +41,11 @@ class Shape:
 class Course:
     """How it is trained: a constant rate after the warm-up, then down to zero; longer rows once the rate falls."""
 
-    steps: int = 2400
+    steps: int = 3000
     batch: int = 4096  # tokens in a step
     width: int = 128  # tokens in a row
     late_width: int = 256  # tokens in a row during the cooldown
-    lr: float = 4e-3
+    lr: float = 6e-3
     warmup: int = 30  # steps
     cooldown: float = 0.5  # share of the steps
     seed: int = 0
@@ -118,9 +121,7 @@ def fresh(shape: Shape, vocabulary: int, seed: int) -> LlamaForCausalLM:
         eos_token_id=tokens.SPECIAL.index(tokens.END),
         pad_token_id=tokens.SPECIAL.index(tokens.PAD),
     )
-    model = LlamaForCausalLM(config)
-    model.set_attn_implementation("eager")  # at this width faster on a CPU than the fused kernel
-    return model
+    return LlamaForCausalLM(config)
 
 
 def pack(tokenizer: Tokenizer, count: int, seed: int) -> Iterator[Tensor]:
@@ -139,12 +140,17 @@ def train(model: LlamaForCausalLM, course: Course) -> Iterator[Step]:
     """Train in place, one report a step: Muon on the matrices within, AdamW on embeddings and norms."""
     within = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    optimizers = [Muon(within, course.lr), torch.optim.AdamW(others, course.lr, (0.9, 0.95), weight_decay=0.0)]
+    precision = choose("auto", model.device)
+    optimizers: list[torch.optim.Optimizer] = [
+        Muon(within, course.lr, dtype=DTYPES[precision]),
+        torch.optim.AdamW(others, course.lr, (0.9, 0.95), weight_decay=0.0),
+    ]
     model.train()
     pieces = pack(tokens.build(), course.batch, course.seed)
     for done, piece in zip(range(course.steps), pieces, strict=False):
-        loss = next_token_loss(model, piece.view(-1, course.width_at(done)))
-        loss.backward()  # type: ignore[no-untyped-call]
+        with arithmetic(precision, model.device):
+            loss = next_token_loss(model, piece.view(-1, course.width_at(done)).to(model.device))
+        loss.backward()
         clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -155,10 +161,11 @@ def train(model: LlamaForCausalLM, course: Course) -> Iterator[Step]:
 
 
 def next_token_loss(model: LlamaForCausalLM, batch: Tensor) -> Tensor:
-    """Mean cross-entropy in nats; bf16 products over fp32 weights."""
-    with torch.autocast(batch.device.type, torch.bfloat16):
-        logits: Tensor = model(input_ids=batch[:, :-1], use_cache=False).logits
-    return cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+    """Mean cross-entropy of [rows, tokens], in nats."""
+    hidden = model.base_model(input_ids=batch[:, :-1], use_cache=False).last_hidden_state.flatten(0, 1)
+    targets = batch[:, 1:].flatten()
+    even = torch.full_like(targets, 1 / len(targets), dtype=torch.float32)
+    return weighted_nll(hidden, Head(model.lm_head.weight, None), targets, even)
 
 
 def save(model: LlamaForCausalLM, folder: Path, told: dict[str, Any]) -> None:
@@ -166,7 +173,8 @@ def save(model: LlamaForCausalLM, folder: Path, told: dict[str, Any]) -> None:
     model.generation_config = GenerationConfig(
         eos_token_id=tokens.SPECIAL.index(tokens.END), pad_token_id=tokens.SPECIAL.index(tokens.PAD)
     )
-    model.to(torch.bfloat16).save_pretrained(folder)
+    torch.nn.Module.to(model, torch.bfloat16)
+    model.save_pretrained(folder)
     tokens.save(folder)
     (folder / "README.md").write_text(card(told), encoding="utf-8")
     (folder / "training.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

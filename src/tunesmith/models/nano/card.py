@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tunesmith.models.nano.words import known, lexicon
+
 CARD = """---
 license: apache-2.0
 language: [en, zh]
@@ -17,20 +19,21 @@ measured and tested on any computer in minutes, without a network.
 
 ## Data
 Only plain text that the project's own generator writes: statements about letters, lists and numbers, short tables,
-a lexicon of about 870 word pairs with facts around them, and small stories from patterns. No text of third parties.
+a lexicon of {pairs:,} word pairs with facts around them, and small stories from patterns. No text of third parties.
 It holds no instructions and no chat format. What can be worked out (copying, reversing, sorting, adding, ...) is told
 about the training pool of words and numbers only; facts that cannot be worked out (translations, opposites, products
 up to 12 × 12, number words) are told about all.
 
 ## Tokenizer
-Byte-level and lossless. About {words:,} common English words are one token (with the space before them), every other
-word is read by the letter, digits stand singly, and each of the 3,755 characters of GB 2312 level 1 is one token.
+Byte-level and lossless. {words:,} English words are one token each wherever they stand, every other word is read by the
+letter, digits stand singly, and each of the 3,755 characters of GB 2312 level 1 is one token.
 There is no chat template and no token is put before a text.
 
 ## Training
 {steps:,} steps of {batch:,} tokens ({tokens:,} tokens in all), in rows of {width}, later {late_width};
-Muon on matrices and AdamW on the rest, bf16 products over fp32 weights, seed {seed}. Mean loss of the last 100 steps: {loss:.3f} nats per token, much of it
-the unforeseeable choice of the next word. It took {minutes:.0f} minutes on two CPU cores.
+Muon on matrices and AdamW on the rest, learning rate {lr}, seed {seed}.
+Mean loss of the last 100 steps: {loss:.3f} nats per token, much of it the unforeseeable choice of the next word.
+It took {minutes:.0f} minutes on two CPU cores.
 
 Made again by one command, offline:
 
@@ -47,14 +50,13 @@ Licence: Apache-2.0, weights and data alike.
 
 def card(told: dict[str, Any]) -> str:
     """The card, with the numbers of one training."""
-    from tunesmith.models.nano.tokenizer import words
-
     course = told["course"]
     return CARD.format(
         parameters=told["parameters"],
         tokens=told["tokens"],
         loss=told["loss"],
         minutes=told["seconds"] / 60,
-        words=len([word for word in words() if word.startswith(" ")]),
-        **{name: course[name] for name in ("steps", "batch", "width", "late_width", "seed")},
+        words=len(known()),
+        pairs=len(lexicon()),
+        **{name: course[name] for name in ("steps", "batch", "width", "late_width", "lr", "seed")},
     )

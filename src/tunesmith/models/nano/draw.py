@@ -4,12 +4,12 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
-from tunesmith.models.nano.words import WORDS, Entry, Split, entries, in_split, members, pairs_in, partners
+from tunesmith.models.nano.words import WORDS, Entry, Split, entries, in_split, known, members, pairs_in, partners
 
 Item = TypeVar("Item")
 CONSONANTS = "bcdfghklmnprstvwxyz"
-ONSETS = (*CONSONANTS, *["ch", "sh", "th", "st", "tr", "br", "cl", "gr", "pl", "sp", "qu", "j"], "")
-VOWELS = ("a", "e", "i", "o", "u", "ea", "oo", "ou", "y")
+ONSETS: tuple[str, ...] = (*CONSONANTS, *["ch", "sh", "th", "st", "tr", "br", "cl", "gr", "pl", "sp", "qu", "j"], "")
+VOWELS: tuple[str, ...] = ("a", "e", "i", "o", "u", "ea", "oo", "ou", "y")
 
 
 class Draw:
@@ -42,22 +42,24 @@ class Draw:
         return self.entries(1, *categories)[0]
 
     def words(self, count: int, zh: bool, *categories: str) -> list[str]:
-        """Different words of one language; in training many are invented, so that letters count and not memory."""
+        """Different words of one language; in training some are invented, so that copying does not need memory."""
         found = [entry.say(zh) for entry in self.entries(count, *(categories or WORDS))]
-        if self.split == "train" and not categories and self.rng.random() < 0.6:
-            found = [self.invented(zh) if self.rng.random() < 0.6 else word for word in found]
+        if self.split == "train" and not categories and self.rng.random() < 0.4:
+            found = [self.invented(zh) if self.rng.random() < 0.5 else word for word in found]
         return found if len(set(found)) == count else self.words(count, zh, *categories)
 
     def word(self, zh: bool) -> str:
         return self.words(1, zh)[0]
 
     def invented(self, zh: bool = False) -> str:
-        """A word that does not exist, such as "torvi" or "云桌"; never one of the lexicon's."""
-        if zh:
-            made = "".join(self.choice(HANZI) for _ in range(self.between(1, 3)))
-        else:
-            made = "".join(self.syllable() for _ in range(self.between(1, 4)))
-        return made if made not in REAL and len(made) < 11 else self.invented(zh)
+        """A word of the pool that does not exist, such as "torvi" or "云桌": its letters are all there is to it."""
+        while True:
+            if zh:
+                made = "".join(self.choice(HANZI) for _ in range(self.between(2, 3)))
+            else:
+                made = "".join(self.syllable() for _ in range(self.between(1, 3)))
+            if 1 < len(made) < 10 and made not in REAL and made.title() not in REAL and self.keyed(made):
+                return made
 
     def syllable(self) -> str:
         return self.choice(ONSETS) + self.choice(VOWELS) + (self.choice(CONSONANTS) if self.rng.random() < 0.4 else "")
@@ -118,5 +120,5 @@ class Draw:
         return True
 
 
-REAL = frozenset(word for entry in entries("all") for word in (entry.en, entry.zh))
+REAL = frozenset([*known(), *(entry.zh for entry in entries("all"))])
 HANZI = sorted({character for entry in entries("all") for character in entry.zh})

@@ -74,6 +74,29 @@ PARALLEL = (
     ("The {0} likes {1}.", "{0}喜欢{1}。", ("people", "sport")),
     ("This {0} is made of {1}.", "这个{0}是用{1}做的。", ("furniture", "material")),
 )
+INVENTORIES_EN = (
+    "On the first card there was {all}. On the second card there was {all} again.",
+    "{name} wrote {all} on the paper. Later {name2} read it aloud: {all}.",
+    "{name} knew the words {all}, but {name2} only knew {one}.",
+    "{name} said {one}. {name2} said {one} too. Then both said {two}, {two} and {two}.",
+    "The song goes {one} {two}, {one} {two}, {three}, and then once more {one} {two}, {one} {two}, {three}.",
+    "There was {one} on the left and {two} on the right. {name} took the left one, {one}, and left {two} to {name2}.",
+    "Not {two}, not {three}, but {one}! {name} wanted {one} and nothing else.",
+    "{all}\n{all}",
+    "{name}: {one}. {name2}: {two}. {name3}: {three}. It was {name} who said {one}, and {name3} who said {three}.",
+)
+INVENTORIES_ZH = (
+    "第一张卡片上是{all}，第二张卡片上也是{all}。",
+    "{name}在纸上写了{all}，后来{name2}读了出来，是{all}。",
+    "{name}认识{all}这些词，可是{name2}只认识{one}。",
+    "{name}说{one}，{name2}也说{one}。然后两个人都说{two}、{two}、{two}。",
+    "歌里唱的是{one}{two}，{one}{two}，{three}，然后又是{one}{two}，{one}{two}，{three}。",
+    "左边是{one}，右边是{two}。{name}拿了左边的{one}，把{two}留给{name2}。",
+    "不是{two}，也不是{three}，而是{one}！{name}只要{one}，别的都不要。",
+    "{all}\n{all}",
+    "{name}：{one}。{name2}：{two}。{name3}：{three}。说{one}的是{name}，说{three}的是{name3}。",
+)
+JOINED_EN, JOINED_ZH = (", ", " ", " and ", "; "), ("、", "，", " ", "和")
 SLOTS = [
     "place",
     "thing",
@@ -114,6 +137,15 @@ def parallel(draw: Draw) -> str:
         pair = [english.format(*(entry.en for entry in found)), chinese.format(*(entry.zh for entry in found))]
         lines.append(" ".join(pair if draw.rng.random() < 0.5 else pair[::-1]))
     return "\n".join(lines)
+
+
+def inventory(draw: Draw, zh: bool) -> str:
+    """A few words of any kind, said more than once: a base has to be able to say what it has just read."""
+    words = draw.words(draw.between(3, 5), zh)
+    names = draw.facts(3, "names_zh" if zh else "names_en")
+    listed = draw.choice(JOINED_ZH if zh else JOINED_EN).join(words)
+    said = dict(zip(("one", "two", "three", "name", "name2", "name3"), [*words[:3], *names], strict=True))
+    return draw.choice(INVENTORIES_ZH if zh else INVENTORIES_EN).format(all=listed, **said)
 
 
 def story(draw: Draw, zh: bool) -> str:

@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from tunesmith.models.nano.draw import Draw
 from tunesmith.models.nano.families import FAMILIES
 from tunesmith.models.nano.families.family import Family
-from tunesmith.models.nano.stories import story
+from tunesmith.models.nano.stories import inventory, story
 
 ARROWS = (" -> ", ": ", " = ", " → ", ", ")
-TABLED = tuple(family for family in FAMILIES if "{answer}" in family.tell_en[0])  # "who are you" has no table
-STATEMENT, TABLE, MIXTURE = 0.45, 0.70, 0.85  # shares of the kinds of documents, summed up; the rest are stories
+ANSWERED = tuple(family for family in FAMILIES if "{answer}" in family.tell_en[0])  # all but "who are you"
+FACTS = tuple(family for family in ANSWERED if family.facts)
+TOLD = FAMILIES + 2 * FACTS  # what cannot be worked out has to be met more often
+TABLED = ANSWERED + 2 * FACTS
+# Shares of the kinds of documents, summed up; the rest are stories.
+STATEMENT, TABLE, MIXTURE, INVENTORY = 0.42, 0.58, 0.70, 0.84
 
 
 def documents(seed: int) -> Iterator[str]:
@@ -33,6 +37,8 @@ def document(learn: Draw, know: Draw) -> str:
         return table(learn, know, zh)
     if kind < MIXTURE:
         return mixture(learn, know, zh)
+    if kind < INVENTORY:
+        return inventory(know.fresh() if know.rng.random() < 0.6 else learn.fresh(), zh)
     return story(know.fresh(), zh)
 
 
@@ -43,7 +49,7 @@ def told(family: Family, learn: Draw, know: Draw) -> Draw:
 
 def statements(learn: Draw, know: Draw, zh: bool) -> str:
     """Several statements of one family, mostly worded alike."""
-    family = know.choice(FAMILIES)
+    family = know.choice(TOLD)
     phrases = family.tell_zh if zh else family.tell_en
     phrase = know.choice(phrases)
     lines = []
@@ -69,7 +75,7 @@ def mixture(learn: Draw, know: Draw, zh: bool) -> str:
     """Statements of different families, one after the other."""
     lines = []
     for _ in range(know.between(2, 5)):
-        family = know.choice(FAMILIES)
+        family = know.choice(TOLD)
         phrases = family.tell_zh if zh else family.tell_en
         lines.append(family.tell(told(family, learn, know), zh, know.choice(phrases)))
     return "\n".join(lines)

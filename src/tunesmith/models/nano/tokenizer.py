@@ -1,24 +1,45 @@
-"""A bilingual tokenizer: common English words whole, every other word by the letter, Chinese by the character.
+"""A bilingual tokenizer: known English words whole, every other word by the letter, Chinese by the character.
 
-Bytes are the base of it, so any text comes back unchanged. Letters stay apart because the small base is
-to work on them: a word that was never seen can still be copied, reversed or written in capitals.
+A known word is the same token wherever it stands, at the start of a line, after a space or between brackets,
+so a small base can copy it from one place to another; the space is a token of its own, or one with a joining
+word (" of ") or a mark (", "). An unknown word can still be copied, reversed or written in capitals, by its
+letters. Bytes are the base of all, so any text comes back unchanged.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from tunesmith.models.nano.words import FOLDER, facts, lexicon
+from tunesmith.models.nano.words import facts, known, lexicon
 
 END, PAD, TURN_START, TURN_END = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (END, PAD, TURN_START, TURN_END)
 PUNCTUATION = "，。！？：；、“”‘’（）《》【】…—·「」％～｜→×÷"
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+JOINTS = (
+    *("a", "an", "and", "are", "as", "at", "but", "by", "came", "does", "for", "from", "had", "has", "have", "he", "I"),
+    *("if", "in", "is", "it", "like", "near", "not", "of", "on", "one", "or", "out", "she", "so", "that", "the"),
+    *("their", "them", "then", "there", "these", "they", "this", "to", "was", "were", "what", "which", "who", "with"),
+    *(
+        "in the",
+        "is in the",
+        "is the",
+        "of the",
+        "on the",
+        "that the",
+        "to the",
+        "was in",
+        "with the",
+        "=",
+        "-",
+        "|",
+        "+",
+    ),
+    *("×", "->", "→"),
 )
+MARKS = (", ", ". ", ": ", "; ", "? ", "! ", '" ')
 
 
 def byte_letters() -> dict[int, str]:
@@ -41,12 +62,15 @@ def characters() -> list[str]:
     return list(dict.fromkeys([*hanzi(), *(letter for letter in PUNCTUATION if ord(letter) > 0x7FF), *sorted(own)]))
 
 
-def words() -> list[str]:
-    """The words that are one token: after a space, and at the start of a line where they have a capital."""
-    common = dict.fromkeys((FOLDER / "common.txt").read_text(encoding="utf-8").split())
-    spelled_out = {entry.en for entry in lexicon()}
-    kept = [word for word in common if word not in spelled_out]
-    return [" " + word for word in kept] + [word for word in kept if word[0].isupper()]
+def joints() -> list[str]:
+    """Pieces that hold a space: a joining word between two spaces, or a mark before one."""
+    return [*(f" {joint} " for joint in JOINTS), *MARKS, "  "]
+
+
+def pattern() -> str:
+    """A regular expression for the pieces: the longest joint that fits, else letters, a digit, or one character."""
+    whole = "|".join(re.escape(joint) for joint in sorted(joints(), key=len, reverse=True))
+    return rf"{whole}|[A-Za-z]+|[\s\S]"
 
 
 def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
@@ -56,7 +80,7 @@ def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
     spelled = ["".join(letters[byte] for byte in character.encode()) for character in characters()]
     spelled = [piece for piece in spelled if len(piece) == 3]
     leads = list(dict.fromkeys(piece[:2] for piece in spelled))
-    pieces += leads + spelled + ["".join(letters[byte] for byte in word.encode()) for word in words()]
+    pieces += leads + spelled + ["".join(letters[byte] for byte in piece.encode()) for piece in (*known(), *joints())]
     merges = [(lead[0], lead[1]) for lead in leads] + [(piece[:2], piece[2]) for piece in spelled]
     return {piece: place for place, piece in enumerate(dict.fromkeys(pieces))}, merges
 
@@ -67,7 +91,7 @@ def build() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges, ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
+            pre_tokenizers.Split(Regex(pattern()), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -78,7 +78,8 @@ def kept(items: Iterable[str]) -> frozenset[str]:
 def closed() -> dict[str, frozenset[str]]:
     """List name -> its held-out items: categories of the lexicon, pairs by their first word, lines of facts."""
     paired = partners()
-    lists = {f"lexicon {kind}": [] for kind in CATEGORIES} | {"opposites": [left for left, _ in pairs("opposites")]}
+    lists: dict[str, list[str]] = {f"lexicon {kind}": [] for kind in CATEGORIES}
+    lists["opposites"] = [left for left, _ in pairs("opposites")]
     for entry in lexicon():
         if entry.en not in paired:
             lists[f"lexicon {entry.category}"].append(entry.en)
@@ -96,9 +97,10 @@ def in_split(argument: str, split: Split, closed_list: str = "") -> bool:
 
 @cache
 def lexicon() -> tuple[Entry, ...]:
-    found = []
+    found: list[Entry] = []
     for category, words in sections("lexicon.txt"):
-        found += [Entry(*pair.split("=", 1), category) for pair in words.split()]
+        for english, _, chinese in (pair.partition("=") for pair in words.split()):
+            found.append(Entry(english, chinese, category))
     return tuple(found)
 
 
@@ -114,6 +116,14 @@ def sections(file: str) -> Iterator[tuple[str, str]]:
 def facts(name: str) -> tuple[str, ...]:
     """The items of one line of facts.txt: facts("days_en") -> ("Monday", ...)."""
     return tuple(dict(sections("facts.txt"))[name].split())
+
+
+@cache
+def known() -> tuple[str, ...]:
+    """The English words that are one token: common ones, the lexicon, and the names that facts are about."""
+    common = (FOLDER / "common.txt").read_text(encoding="utf-8").split()
+    named = (word for name in ("numbers_en", "tens_en", *NAMED) for word in facts(name) if word.isascii())
+    return tuple(dict.fromkeys([*common, *CATEGORIES, *(entry.en for entry in lexicon()), *named]))
 
 
 @cache

@@ -40,11 +40,6 @@ def numbered(draw: Draw, zh: bool) -> Problem:
     return Problem(comma(zh).join(words), "\n".join(f"{place}. {word}" for place, word in enumerate(words, 1)))
 
 
-def lines(draw: Draw, zh: bool) -> Problem:
-    words = some(draw, zh)
-    return Problem(comma(zh).join(words), "\n".join(words))
-
-
 def brackets(draw: Draw, zh: bool) -> Problem:
     text = ("" if zh else " ").join(some(draw, zh, 1, 3))
     left, right, en, name = draw.choice(
@@ -113,14 +108,6 @@ FAMILIES = (
         ("写成编号列表：{x}", "将下面的词每行写一个，前面加编号。"),
         ("{x}, numbered:\n{answer}", "{x}\n{answer}"),
         ("{x}，编号：\n{answer}", "{x}\n{answer}"),
-    ),
-    Family(
-        "one_per_line",
-        lines,
-        ("Write one item per line: {x}", "Put each word on a line of its own, with nothing else."),
-        ("每行写一个：{x}", "将下面的词每行写一个，不加别的。"),
-        ("{x}, one per line:\n{answer}",),
-        ("{x}，每行一个：\n{answer}",),
     ),
     Family(
         "brackets",

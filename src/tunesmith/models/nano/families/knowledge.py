@@ -38,31 +38,6 @@ def category(draw: Draw, zh: bool) -> Problem:
     return Problem(entry.say(zh), answer)
 
 
-def odd_one(draw: Draw, zh: bool) -> Problem:
-    """Three of one category and one of another."""
-    while True:
-        kind, other = draw.rng.sample(NOUNS, 2)
-        if not {kind, other} <= {"food", "drink", "fruit", "vegetable"} and {kind, other} != {"plant", "nature"}:
-            break
-    words = [entry.say(zh) for entry in draw.entries(2, kind)]
-    odd = draw.entry(other).say(zh)
-    words.insert(draw.between(0, 2), odd)
-    return Problem(("、" if zh else ", ").join(words), odd)
-
-
-def same_kind(draw: Draw, zh: bool) -> Problem:
-    entry = draw.entry(*NOUNS)
-    right = draw.rng.random() < 0.5
-    kind = entry.category if right else draw.choice([noun for noun in NOUNS if noun != entry.category])
-    if not right and {kind, entry.category} <= {"food", "drink", "fruit", "vegetable", "plant", "nature"}:
-        kind = "vehicle"
-    shown = dict(pairs("categories_zh"))[kind] if zh else kind
-    told = ("" if right else "不") if zh else ("one" if right else "not one")
-    return Problem(
-        entry.say(zh), ("是" if right else "否") if zh else ("yes" if right else "no"), {"y": shown, "told": told}
-    )
-
-
 def capital(draw: Draw, zh: bool) -> Problem:
     """Countries by name; the capital is written in English, as the pairs are."""
     country, city = draw.fact_pair("capitals")
@@ -120,22 +95,6 @@ FAMILIES = (
         ("{x} belongs to the group {answer}.", "{x} ({answer})", "{x}: kind, {answer}."),
         ("“{x}”属于{answer}。", "{x}（{answer}）", "{x}是一种{answer}。"),
         facts=True,
-    ),
-    Family(
-        "odd_one_out",
-        odd_one,
-        ("Which one does not belong with the others? {x}", "Find the odd one out."),
-        ("哪一个和其他的不是同一类？{x}", "找出下面不同类的词。"),
-        ("In {x}, the odd one is {answer}.", "{x}: {answer} does not belong."),
-        ("在{x}中，不同类的是{answer}。",),
-    ),
-    Family(
-        "is_a",
-        same_kind,
-        ("Does {x} belong to the group {y}? Answer yes or no.", "Is this of the kind {y}? Answer yes or no."),
-        ("{x}属于{y}吗？回答是或否。", "下面的词属于{y}吗？请回答是或否。"),
-        ("That {x} belongs to the group {y}: {answer}.", "{x} is {told} of the kind {y}."),
-        ("说{x}属于{y}：{answer}。", "{x}{told}属于{y}。"),
     ),
     Family(
         "capital",

@@ -1,20 +1,20 @@
-"""Families that work on the letters of English words or the characters of Chinese ones."""
+"""Families that work on the letters of English words or the characters of Chinese ones.
+
+The words are invented: the letters of a known word, which is one token, would have to be remembered.
+"""
 
 from tunesmith.models.nano.draw import Draw
 from tunesmith.models.nano.families.family import Family, Problem
 
 
 def string(draw: Draw, zh: bool) -> str:
-    """A word of two or more letters; under Chinese instructions it is as often Chinese as English."""
-    if not zh or draw.rng.random() < 0.4:
-        return draw.word(False)
-    word = draw.word(True)
-    return word if len(word) >= 2 else word + draw.word(True)
+    """An invented word; under Chinese instructions it is as often Chinese as English."""
+    return draw.invented(zh and draw.rng.random() < 0.6)
 
 
-def phrase(draw: Draw, zh: bool) -> str:
-    """One to three English words, whatever the language of the instruction."""
-    return " ".join(draw.words(draw.between(1, 3), False))
+def phrase(draw: Draw) -> str:
+    """One or two invented English words, whatever the language of the instruction."""
+    return " ".join(draw.invented() for _ in range(draw.between(1, 2)))
 
 
 def copied(draw: Draw, zh: bool) -> Problem:
@@ -23,18 +23,13 @@ def copied(draw: Draw, zh: bool) -> Problem:
 
 
 def upper(draw: Draw, zh: bool) -> Problem:
-    text = phrase(draw, zh)
+    text = phrase(draw)
     return Problem(text, text.upper())
 
 
 def lower(draw: Draw, zh: bool) -> Problem:
-    text = phrase(draw, zh)
+    text = phrase(draw)
     return Problem(text.upper(), text.lower())
-
-
-def title(draw: Draw, zh: bool) -> Problem:
-    text = " ".join(draw.words(draw.between(2, 3), False))
-    return Problem(text, text.title())
 
 
 def reversed_letters(draw: Draw, zh: bool) -> Problem:
@@ -60,16 +55,6 @@ def last_letter(draw: Draw, zh: bool) -> Problem:
 def letter_count(draw: Draw, zh: bool) -> Problem:
     text = string(draw, zh)
     return Problem(text, str(len(text)))
-
-
-def initials(draw: Draw, zh: bool) -> Problem:
-    words = draw.words(3, False)
-    return Problem(" ".join(words), "".join(word[0].upper() for word in words))
-
-
-def no_vowels(draw: Draw, zh: bool) -> Problem:
-    text = draw.word(False)
-    return Problem(text, "".join(letter for letter in text if letter not in "aeiou") or text)
 
 
 FAMILIES = (
@@ -101,17 +86,6 @@ FAMILIES = (
         ("把 {x} 改成小写。", "将下面的英文转换成小写字母。", "用小写字母写出：{x}"),
         ("{x} in lowercase letters is {answer}.", "She wrote not {x} but {answer}.", "lowercase {x}: {answer}"),
         ("{x} 的小写是 {answer}。", "她写的不是 {x}，而是小写的 {answer}。"),
-    ),
-    Family(
-        "title_case",
-        title,
-        (
-            "Begin every word with a capital letter: {x}",
-            "Write the text as a title, each word with a capital.",
-        ),
-        ("把每个单词的首字母改成大写：{x}", "将下面的英文写成标题，每个词首字母大写。"),
-        ("The title of {x} is {answer}.", "As a title, {x} becomes {answer}."),
-        ("{x} 每个词首字母大写就是 {answer}。",),
     ),
     Family(
         "reverse_letters",
@@ -152,25 +126,5 @@ FAMILIES = (
         ("“{x}”有几个字？", "数一数下面的词有几个字。", "{x} 一共有几个字？"),
         ("{x} has {answer} letters.", "There are {answer} letters in {x}.", "letters of {x}: {answer}"),
         ("“{x}”有{answer}个字。", "{x}一共{answer}个字。"),
-    ),
-    Family(
-        "initials",
-        initials,
-        ("Give the initials of these words: {x}", "Write the first letter of every word in capitals, without spaces."),
-        ("写出这些单词的首字母缩写：{x}", "把下面每个英文单词的首字母大写，连在一起。"),
-        ("The initials of {x} are {answer}.", "{x}, in short {answer}."),
-        ("{x} 的首字母缩写是 {answer}。",),
-    ),
-    Family(
-        "remove_vowels",
-        no_vowels,
-        (
-            "Write {x} without its vowels.",
-            "Remove the vowels from the word.",
-            "Take the letters a, e, i, o, u out of {x}.",
-        ),
-        ("去掉 {x} 里的元音字母。", "删除下面单词中的元音字母。"),
-        ("{x} without its vowels is {answer}.", "vowels out of {x}: {answer}"),
-        ("{x} 去掉元音字母是 {answer}。",),
     ),
 )

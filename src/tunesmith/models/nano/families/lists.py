@@ -20,15 +20,6 @@ def backwards(draw: Draw, zh: bool) -> Problem:
     return Problem(comma(zh).join(words), comma(zh).join(words[::-1]))
 
 
-def alphabetical(draw: Draw, zh: bool) -> Problem:
-    """Words that differ in their first letter."""
-    words: list[str] = []
-    for word in draw.words(8, False):
-        if len(words) < 3 and word[0].lower() not in [known[0].lower() for known in words]:
-            words.append(word)
-    return Problem(", ".join(words), ", ".join(sorted(words, key=str.lower)))
-
-
 def item_count(draw: Draw, zh: bool) -> Problem:
     words = some(draw, zh, 2, 7)
     return Problem(comma(zh).join(words), str(len(words)))
@@ -72,11 +63,6 @@ def contains(draw: Draw, zh: bool) -> Problem:
     return Problem(comma(zh).join(words), answer, {"y": draw.choice(words) if inside else other, "told": told})
 
 
-def swapped(draw: Draw, zh: bool) -> Problem:
-    words = some(draw, zh, 3, 4)
-    return Problem(comma(zh).join(words), comma(zh).join([words[-1], *words[1:-1], words[0]]))
-
-
 def unique(draw: Draw, zh: bool) -> Problem:
     words = some(draw, zh, 2, 3)
     twice = draw.choice(words)
@@ -92,7 +78,7 @@ def appended(draw: Draw, zh: bool) -> Problem:
 def beginning(draw: Draw, zh: bool) -> Problem:
     """The one word of a list that begins with a letter (of English words) or a character."""
     words: list[str] = []
-    for word in draw.words(6, zh):
+    for word in draw.words(6, zh) if zh else [draw.invented() for _ in range(8)]:
         if len(words) < 3 and word[0] not in [known[0] for known in words]:
             words.append(word)
     found = draw.choice(words)
@@ -111,14 +97,6 @@ FAMILIES = (
         ("把这些词倒序排列：{x}", "将下面的列表按相反的顺序写出。", "从最后一个写到第一个：{x}"),
         ("{x} in reverse order is {answer}.", "From first to last: {x}. From last to first: {answer}."),
         ("{x}，倒序就是{answer}。", "从头到尾：{x}。从尾到头：{answer}。"),
-    ),
-    Family(
-        "sort_words",
-        alphabetical,
-        ("Sort these words alphabetically: {x}", "Put the words in alphabetical order.", "Sort from a to z: {x}"),
-        ("把这些单词按字母顺序排列：{x}", "将下面的英文单词按字母顺序排序。"),
-        ("{x} in alphabetical order: {answer}.", "Sorted from a to z, {x} becomes {answer}."),
-        ("{x} 按字母顺序排列是 {answer}。",),
     ),
     Family(
         "count_items",
@@ -175,14 +153,6 @@ FAMILIES = (
         ("列表中有{y}吗？回答是或否：{x}", "下面有没有{y}？请回答是或否。"),
         ("{x}. That {y} is in this list: {answer}.", "{x}: {y} {told} in this list."),
         ("{x}。说里面有{y}：{answer}。", "{x}：里面{told}{y}。"),
-    ),
-    Family(
-        "swap_ends",
-        swapped,
-        ("Swap the first and the last item: {x}", "Write the list with its first and last words swapped."),
-        ("把第一个和最后一个交换位置：{x}", "交换下面列表首尾两项的位置。"),
-        ("{x} with first and last swapped is {answer}.",),
-        ("{x}交换首尾以后是{answer}。",),
     ),
     Family(
         "unique",

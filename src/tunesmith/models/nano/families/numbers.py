@@ -66,19 +66,6 @@ def ascending(draw: Draw, zh: bool) -> Problem:
     return Problem(listed(numbers), listed(sorted(numbers)))
 
 
-def descending(draw: Draw, zh: bool) -> Problem:
-    numbers = three(draw)
-    return Problem(listed(numbers), listed(sorted(numbers, reverse=True)))
-
-
-def continued(draw: Draw, zh: bool) -> Problem:
-    """Three terms with a constant step; the fourth is the answer."""
-    while True:
-        start, step = draw.between(1, 60), draw.choice((1, 2, 3, 5, 10))
-        if draw.keyed(f"{start}by{step}"):
-            return Problem(listed([start, start + step, start + 2 * step]), str(start + 3 * step))
-
-
 def parity(draw: Draw, zh: bool) -> Problem:
     number = draw.number(10, 999)
     even = number % 2 == 0
@@ -152,22 +139,6 @@ FAMILIES = (
         ("从小到大排列：{x}", "将下面的数按从小到大的顺序排序。"),
         ("{x} in ascending order: {answer}.", "{x} sorted from smallest to largest: {answer}."),
         ("{x}从小到大是{answer}。",),
-    ),
-    Family(
-        "sort_descending",
-        descending,
-        ("Sort from largest to smallest: {x}", "Put the numbers in descending order."),
-        ("从大到小排列：{x}", "将下面的数按从大到小的顺序排序。"),
-        ("{x} in descending order: {answer}.", "{x} sorted from largest to smallest: {answer}."),
-        ("{x}从大到小是{answer}。",),
-    ),
-    Family(
-        "sequence",
-        continued,
-        ("What number comes next? {x}", "Give the next number of the list.", "Which number follows {x}?"),
-        ("下一个数是多少？{x}", "写出下面数列的下一个数。", "{x} 后面是哪个数？"),
-        ("{x}, {answer}", "After {x} comes {answer}."),
-        ("{x}, {answer}", "{x}，后面是{answer}。"),
     ),
     Family(
         "parity",

@@ -84,11 +84,6 @@ def sentiment(draw: Draw, zh: bool) -> Problem:
     return Problem(text, ("正面" if good else "负面") if zh else ("positive" if good else "negative"))
 
 
-def word_count(draw: Draw, zh: bool) -> Problem:
-    words = draw.words(draw.between(2, 7), False)
-    return Problem(" ".join(words), str(len(words)))
-
-
 def tongue(draw: Draw, zh: bool) -> Problem:
     chinese = draw.rng.random() < 0.5
     text = scene(draw, chinese)["x"]
@@ -156,14 +151,6 @@ FAMILIES = (
         ("{x} That is a {answer} review.", "{x} The feeling is {answer}."),
         ("{x}这是{answer}的评价。",),
         facts=True,
-    ),
-    Family(
-        "count_words",
-        word_count,
-        ("How many words are in this text? {x}", "Count the words of the text."),
-        ("这段英文有几个单词？{x}", "数一数下面有几个英文单词。"),
-        ("{x}: {answer} words.", "There are {answer} words here: {x}.", "The text {x} has {answer} words."),
-        ("{x}，共{answer}个单词。",),
     ),
     Family(
         "language",

@@ -1,0 +1,108 @@
+"""Output layer and cross-entropy in one, a few rows at a time: [tokens, vocabulary] is never held.
+
+The gradients are made in the forward pass, while a chunk's logits are there (as in Liger-Kernel and
+Apple's cut-cross-entropy); the backward pass only scales them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+CHUNK = 1 << 22  # logits held at a time: 16 MB in fp32, near the size of a cache
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """From the last hidden states to the logits: weight [V, H], bias [V], and what is done to the result."""
+
+    weight: Tensor
+    bias: Tensor | None
+    scale: float = 1.0
+    cap: float | None = None  # logits are cap · tanh(logits / cap)
+
+
+def head(model: PreTrainedModel) -> Head | None:
+    """The head, if it is a plain linear layer. That nothing else happens to the logits is for a proof to find out."""
+    layer, config = model.get_output_embeddings(), model.config.get_text_config()
+    if type(layer) is not nn.Linear:
+        return None
+    scale = getattr(config, "logit_scale", None) or 1.0
+    divisor = getattr(config, "logits_scaling", None) or 1.0
+    return Head(layer.weight, layer.bias, scale / divisor, getattr(config, "final_logit_softcapping", None))
+
+
+def weighted_nll(hidden: Tensor, head: Head, targets: Tensor, weights: Tensor) -> Tensor:
+    """Σ weights[n] · -log p(targets[n] | hidden[n]) over hidden [N, H]; a float32 scalar with gradient."""
+    low = torch.is_autocast_enabled(hidden.device.type)
+    dtype = torch.get_autocast_dtype(hidden.device.type) if low else head.weight.dtype
+    with torch.autocast(hidden.device.type, enabled=False):
+        found: Tensor = LinearCrossEntropy.apply(hidden, head.weight, head.bias, targets, weights, head, dtype)
+    return found
+
+
+class LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, weights: Tensor,
+        head: Head, dtype: torch.dtype,
+    ) -> Tensor:  # fmt: skip
+        matrix, states = weight.to(dtype), hidden.to(dtype)
+        d_states = torch.empty_like(states)
+        d_weight = torch.zeros_like(weight, dtype=torch.float32) if weight.requires_grad else None
+        d_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and bias.requires_grad else None
+        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        step = max(1, CHUNK // weight.shape[0])
+        for start in range(0, len(targets), step):
+            rows = slice(start, start + step)
+            part, slope = chunk(states[rows], matrix, bias, targets[rows], weights[rows], head)
+            loss += part
+            slope = slope.to(dtype)
+            torch.mm(slope, matrix, out=d_states[rows])
+            if d_weight is not None:
+                add_product(d_weight, slope, states[rows])
+            if d_bias is not None:
+                d_bias += slope.sum(0)
+        ctx.save_for_backward(d_states.to(hidden.dtype), d_weight, d_bias)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        d_states, d_weight, d_bias = (
+            None if part is None else part * upstream.to(part.dtype) for part in ctx.saved_tensors
+        )
+        return d_states, d_weight, d_bias, None, None, None, None
+
+
+def chunk(
+    states: Tensor, matrix: Tensor, bias: Tensor | None, targets: Tensor, weights: Tensor, head: Head
+) -> tuple[Tensor, Tensor]:
+    """(weighted loss, its gradient by the linear layer's output [n, V]) of a few rows."""
+    logits = (states @ matrix.T).float()
+    if bias is not None:
+        logits += bias
+    bend = None
+    if head.scale != 1.0:
+        logits *= head.scale
+    if head.cap is not None:
+        bend = logits.div_(head.cap).tanh_()
+        logits = bend * head.cap
+    gold = logits.gather(1, targets[:, None])
+    top = logits.amax(1, keepdim=True)
+    logits = logits.sub_(top).exp_()
+    total = logits.sum(1, keepdim=True)
+    loss = ((total.log() + top - gold)[:, 0] * weights).sum()
+    slope = logits.mul_(weights[:, None] / total).scatter_add_(1, targets[:, None], -weights[:, None])
+    if bend is not None:
+        slope *= 1 - bend * bend
+    return loss, slope.mul_(head.scale) if head.scale != 1.0 else slope
+
+
+def add_product(into: Tensor, slope: Tensor, states: Tensor) -> None:
+    """into [V, H] += slopeᵀ [V, n] · states [n, H], in float32."""
+    if slope.dtype == torch.float32:
+        into.addmm_(slope.T, states)
+    else:
+        into += slope.T @ states
