@@ -1,11 +1,12 @@
 """What rendering makes, and what a training step reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from tunesmith.records import Origin
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -25,18 +26,45 @@ class Example:
         return len(self.ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Which tokens of a packed row of T places see each other: how attention gathers its examples and puts them back.
+
+    index  for each group of examples of like length [S, L]: the places that each reads, filled up on the right
+    own    for each group: which of its S·L outputs are kept
+    order  [T]: where the output of each place is among all that were kept
+    """
+
+    index: "tuple[Tensor, ...]"
+    own: "tuple[Tensor, ...]"
+    order: "Tensor"
+
+    def to(self, device: "torch.device | str") -> "Spans":
+        """The same plan elsewhere."""
+        index, own = (tuple(part.to(device) for part in parts) for parts in (self.index, self.own))
+        return Spans(index, own, self.order.to(device))
+
+
 @dataclass(slots=True)
 class Batch:
-    """B rows of T tokens, padded on the right.
+    """B rows of T tokens: one example a row, padded on the right; or many in one row, end to end, told apart by `spans`.
 
     tokens     [B, T] int64
     weights    [B, T] float32; weight of each token as a target, 0 on prompts, on the first token and on padding
     attention  [B, T] int64; 1 on tokens, 0 on padding
+    positions  [B, T] int64; the place of each token in its own example
+    sources    [B, T] int64; the place in the row from which each token is predicted
+    spans      which tokens of a packed row see each other; None where every row is one example
     """
 
     tokens: "Tensor"
     weights: "Tensor"
     attention: "Tensor"
+    positions: "Tensor"
+    sources: "Tensor"
+    spans: "Spans | None" = None
 
-    def to(self, device: "torch.device | str") -> "Batch":  # type: ignore[name-defined]  # noqa: F821
-        return Batch(self.tokens.to(device), self.weights.to(device), self.attention.to(device))
+    def to(self, device: "torch.device | str") -> "Batch":
+        """The same batch elsewhere."""
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: None if part is None else part.to(device) for name, part in moved.items()})

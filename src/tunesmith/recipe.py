@@ -38,6 +38,7 @@ class Budget:
     warmup: Share = 0.03  # share of all steps
     batch_size: Count = 32  # examples in one optimizer step
     micro_tokens: Count = 8192  # padded tokens in one forward pass; more passes accumulate
+    packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
     max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
     overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where a probe finds it faster, else fp32

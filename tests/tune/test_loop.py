@@ -136,7 +136,7 @@ def test_dropout_acts_in_training_and_not_in_evaluation() -> None:
     model.zero_grad(set_to_none=True)
     (report,) = fit(model, [[Work(CrossEntropy(), batches)]], adamw(model, BUDGET), lambda done: 0.0)
     assert report.loss != pytest.approx(quiet, rel=1e-4)
-    assert held_out_loss(model, CrossEntropy(), examples, 1000, 0, "fp32") == pytest.approx(quiet, rel=1e-5)
+    assert held_out_loss(model, CrossEntropy(), examples, feed.Layout(1000, 0), "fp32") == pytest.approx(quiet, rel=1e-5)
 
 
 def test_gradients_are_clipped_to_the_norm() -> None:

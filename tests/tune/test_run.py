@@ -85,7 +85,7 @@ def test_the_manifest_says_where_the_model_came_from(tuned: TuneResult) -> None:
 
 
 def test_every_proof_ran(tuned: TuneResult) -> None:
-    names = ["R1", "padding_changes_nothing", "first_loss_is_finite", "saved_equals_trained"]
+    names = ["R1", "padding_changes_nothing", "shortcuts_change_nothing", "first_loss_is_finite", "saved_equals_trained"]
     if (tuned.path / "base.json").exists():
         names += ["adapter_identity", "frozen_receive_no_gradient"]
     assert {proof.name for proof in tuned.proofs} == set(names)
@@ -210,9 +210,9 @@ def test_the_last_weights_are_kept_or_the_best(base: Path, tmp_path: Path, keep:
 
 def proofs_loss(model: PreTrainedModel, done: Job) -> float:
     from tunesmith.tune.evaluate import held_out_loss
-    from tunesmith.tune.feed import split
+    from tunesmith.tune.feed import Layout, split
 
-    return held_out_loss(model, done.objective, split(done.examples, 0.2)[1], 100, 0, "fp32")
+    return held_out_loss(model, done.objective, split(done.examples, 0.2)[1], Layout(100, 0), "fp32")
 
 
 def refused(made: Job, out: Path, kind: type[UserError], reason: str) -> None:

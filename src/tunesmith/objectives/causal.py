@@ -1,7 +1,7 @@
 """Next-token prediction."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -10,20 +10,30 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Batch
+from tunesmith.models.fused import head, weighted_nll
 from tunesmith.objectives.base import Sums
 
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropy:
-    """Next-token cross-entropy, in nats, over the tokens that carry weight."""
+    """Next-token cross-entropy, in nats, over the tokens that carry weight.
+
+    fused  compute output layer and loss together, by chunks, from the last hidden states
+    """
 
     metrics: ClassVar[tuple[str, ...]] = ()
+    fused: bool = False
 
     def terms(self, batch: Batch) -> Tensor:
         return batch.weights.sum(dtype=torch.float64)
 
     def __call__(self, model: PreTrainedModel, batch: Batch) -> Sums:
+        if self.fused:
+            return Sums(fused_loss(model, batch))
         return Sums((target_nll(model, batch) * batch.weights[batch.weights != 0]).sum())
+
+    def with_fused(self, fused: bool) -> "CrossEntropy":
+        return replace(self, fused=fused)
 
 
 def target_nll(model: PreTrainedModel, batch: Batch) -> Tensor:
@@ -33,15 +43,36 @@ def target_nll(model: PreTrainedModel, batch: Batch) -> Tensor:
     asked for only in the columns from which some row predicts a weighted token; the soft-max runs on those alone.
     """
     rows, columns = (batch.weights != 0).nonzero(as_tuple=True)
-    wanted, place = torch.unique(columns - 1, return_inverse=True)
+    wanted, place = torch.unique(batch.sources[rows, columns], return_inverse=True)
     if takes(model, "logits_to_keep"):
-        logits = model(input_ids=batch.tokens, use_cache=False, logits_to_keep=wanted).logits[rows, place]
+        logits = model(**inputs(batch), logits_to_keep=wanted).logits[rows, place]
     else:
-        logits = model(input_ids=batch.tokens, use_cache=False).logits[rows, columns - 1]
+        logits = model(**inputs(batch)).logits[rows, wanted[place]]
     return functional.cross_entropy(logits.float(), batch.tokens[rows, columns], reduction="none")
+
+
+def fused_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """The weighted sum over all tokens, never holding their logits; NotImplementedError if the head is no plain layer."""
+    inner = bare(model)
+    layer = head(inner)
+    if layer is None or inner.base_model is inner:
+        raise NotImplementedError("this model's output layer cannot be computed apart")
+    rows, columns = (batch.weights != 0).nonzero(as_tuple=True)
+    hidden = inner.base_model(**inputs(batch)).last_hidden_state[rows, batch.sources[rows, columns]]
+    return weighted_nll(hidden, layer, batch.tokens[rows, columns], batch.weights[rows, columns])
+
+
+def inputs(batch: Batch) -> dict[str, Any]:
+    """What a forward pass is given; a packed row needs its spans and the place of each token in its example."""
+    given: dict[str, Any] = {"input_ids": batch.tokens, "use_cache": False}
+    return given if batch.spans is None else given | {"position_ids": batch.positions, "spans": batch.spans}
+
+
+def bare(model: PreTrainedModel) -> PreTrainedModel:
+    """The model within an adapter; its layers are the adapted ones."""
+    return cast(Any, model).get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def takes(model: PreTrainedModel, argument: str) -> bool:
     """Whether the model's forward has this argument (an adapter passes on what its base takes)."""
-    inner = cast(Any, model).get_base_model() if hasattr(model, "get_base_model") else model
-    return argument in inspect.signature(inner.forward).parameters
+    return argument in inspect.signature(bare(model).forward).parameters

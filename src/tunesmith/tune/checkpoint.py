@@ -30,6 +30,7 @@ class State:
 
     identity   what the run depends on besides the code; a resumed run must have the same
     precision  as it was chosen at the start
+    way        the shortcuts that were proved at the start
     seconds    of training so far
     proofs     as JSON, made before the first step
     """
@@ -39,6 +40,7 @@ class State:
     precision: str
     seconds: float
     proofs: list[dict[str, Any]]
+    way: dict[str, bool]
     best_step: int | None = None
     best_loss: float | None = None
 

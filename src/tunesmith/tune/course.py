@@ -15,6 +15,7 @@ from tunesmith.recipe import Budget
 from tunesmith.tune import checkpoint, feed
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.evaluate import held_out_loss
+from tunesmith.tune.feed import Layout
 from tunesmith.tune.loop import Report, Work, fit
 from tunesmith.tune.optimizer import adamw
 from tunesmith.tune.parallel import rank, world_size
@@ -32,7 +33,7 @@ class Course:
     objective: Objective
     train: Sequence[Example]
     held: Sequence[Example]
-    pad: int
+    layout: Layout
     budget: Budget
     space: Workspace
     save: Saver
@@ -67,8 +68,7 @@ class Course:
     def work(self, chosen: Sequence[int]) -> list[Work]:
         """This rank's part of one step."""
         examples = [self.train[index] for index in chosen]
-        batches = feed.batches(examples, self.budget.micro_tokens, self.pad)
-        return [Work(self.objective, batches[rank() :: world_size()])]
+        return [Work(self.objective, self.layout.batches(examples)[rank() :: world_size()])]
 
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
@@ -89,7 +89,7 @@ class Course:
 
     def evaluate(self, step: int) -> bool:
         """Measure the held-out loss; true if it is the lowest after any step so far."""
-        loss = held_out_loss(self.model, self.objective, self.held, self.budget.micro_tokens, self.pad, self.precision)
+        loss = held_out_loss(self.model, self.objective, self.held, self.layout, self.precision)
         self.space.append(EVALUATIONS, {"step": step, "loss": loss})
         self.watch.evaluation(step, loss)
         better = step > 0 and (self.state.best_loss is None or loss < self.state.best_loss)

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Example
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
-from tunesmith.tune.feed import batches
+from tunesmith.tune.feed import Layout
 from tunesmith.tune.parallel import rank, sum_over_ranks, world_size
 
 
@@ -17,14 +17,13 @@ def held_out_loss(
     model: PreTrainedModel,
     objective: Objective,
     examples: Sequence[Example],
-    micro_tokens: int,
-    pad: int,
+    layout: Layout,
     precision: Precision,
 ) -> float:
     """Mean over all terms of the examples, with dropout off."""
     model.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=model.device)
-    for batch in batches(examples, micro_tokens, pad)[rank() :: world_size()]:
+    for batch in layout.batches(examples)[rank() :: world_size()]:
         with arithmetic(precision, model.device):
             loss = objective(model, batch.to(model.device)).loss
         totals += torch.stack([loss.double(), objective.terms(batch).to(loss.device)])

@@ -7,6 +7,7 @@ seed alone, so step 812 is the same after a resume.
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 import torch
@@ -15,6 +16,7 @@ from tunesmith.batch import Batch, Example
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.recipe import Budget
+from tunesmith.tune.pack import bins, stream
 
 
 def plan(count: int, budget: Budget) -> list[list[int]]:
@@ -49,11 +51,32 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
         tokens[row, : len(example)] = torch.tensor(example.ids)
         weights[row, 1 : len(example)] = torch.tensor(example.weights[1:])
         attention[row, : len(example)] = 1
-    return Batch(tokens, weights, attention)
+    positions = torch.arange(shape[1]).expand(shape)
+    return Batch(tokens, weights, attention, positions, (positions - 1).clamp(min=0))
 
 
 def batches(examples: Sequence[Example], micro_tokens: int, pad: int) -> list[Batch]:
     return [collate(group, pad) for group in micro_batches(examples, micro_tokens)]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How examples become batches.
+
+    micro_tokens  tokens in one forward pass, padding included
+    packed        examples end to end in one row, instead of one example a row
+    shared        a head that several packed examples begin with is in the row once
+    """
+
+    micro_tokens: int
+    pad: int
+    packed: bool = False
+    shared: bool = False
+
+    def batches(self, examples: Sequence[Example]) -> list[Batch]:
+        if self.packed:
+            return [stream(part, self.shared) for part in bins(examples, self.micro_tokens)]
+        return batches(examples, self.micro_tokens, self.pad)
 
 
 def split(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:

@@ -1,7 +1,7 @@
 """Examples and a model in, a folder with the tuned model and its papers out."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from tunesmith.models.load import brief, read_object
 from tunesmith.models.precision import choose
 from tunesmith.models.surgery.base import sizes
 from tunesmith.proof import Proof, require
-from tunesmith.tune import checkpoint, feed, proofs
+from tunesmith.tune import checkpoint, feed, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.plot import plot_loss
 from tunesmith.tune.prepare import prepare
 from tunesmith.tune.save import Saver
+from tunesmith.tune.shortcuts import Way
 from tunesmith.tune.watch import Silent, Watcher, peak_memory
 from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace, writing
 
@@ -76,21 +77,25 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     sample = proofs.sample(train, budget.micro_tokens)
     model, made = prepare(job, device, sample)
     if state is None:
-        made += proofs.before_training(model, job.objective, sample, job.pad)
+        way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing)
+        made += [*proofs.before_training(model, job.objective.with_fused(way.fused), sample, job.pad), proof]
         require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
-        state = first_state(job, made, device)
+        state = first_state(job, made, way, device)
+    else:
+        way = shortcuts.again(model, state.way)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
-    course = Course(model, job.objective, train, held, job.pad, budget, space, save, watch, state)
+    layout, objective = way.layout(budget.micro_tokens, job.pad), job.objective.with_fused(way.fused)
+    course = Course(model, objective, train, held, layout, budget, space, save, watch, state)
     if state.step:
         course.resume()
     announce(course)
     return course
 
 
-def first_state(job: Job, made: list[Proof], device: torch.device) -> State:
+def first_state(job: Job, made: list[Proof], way: Way, device: torch.device) -> State:
     precision = choose(job.stage.tune.precision, device)
     every = [proof.to_json() for proof in (*job.proofs, *made)]
-    return State(step=0, identity=job.identity(), precision=precision, seconds=0.0, proofs=every)
+    return State(step=0, identity=job.identity(), precision=precision, seconds=0.0, proofs=every, way=asdict(way))
 
 
 def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -117,10 +122,12 @@ def announce(course: Course) -> None:
     trainable, total = sizes(course.model)
     course.watch.say(
         tr(
-            "{trainable} of {total} parameters train, in {precision} on {device}; {train} examples, {held} held out",
+            "{trainable} of {total} parameters train, in {precision} on {device}, with {way}; "
+            "{train} examples, {held} held out",
             trainable=f"{trainable:,}",
             total=f"{total:,}",
             precision=course.state.precision,
+            way=Way(**course.state.way),
             device=course.model.device.type,
             train=len(course.train),
             held=len(course.held),

@@ -19,8 +19,8 @@ measured and tested on any computer in minutes, without a network.
 
 ## Data
 Only plain text that the project's own generator writes: statements about letters, lists and numbers, short tables,
-a lexicon of {pairs:,} word pairs with facts around them, and small stories from patterns. No text of third parties.
-It holds no instructions and no chat format. What can be worked out (copying, reversing, sorting, adding, ...) is told
+a lexicon of {pairs:,} word pairs with facts around them, small stories from patterns, and short texts in which words of
+any kind are said twice. No text of third parties. It holds no instructions and no chat format. What can be worked out (copying, reversing, sorting, adding, ...) is told
 about the training pool of words and numbers only; facts that cannot be worked out (translations, opposites, products
 up to 12 × 12, number words) are told about all.
 

@@ -1,0 +1,126 @@
+"""Attention over examples that stand end to end in one row, each as if it were alone.
+
+transformers lets a model take an attention function of ours. Rows of like length are gathered into a small
+padded batch for the kernel and put back afterwards, so that no work is spent across a boundary, whatever the
+lengths. A head that several examples share is in the row once; each of them attends to it.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, PreTrainedModel
+
+from tunesmith.batch import Spans
+
+NAME = "tunesmith_spans"
+LIKE = 0.8  # spans are gathered together down to this share of the longest one's length
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Places start..end of a row hold one example's own tokens; those of its shared head stand at head..head_end."""
+
+    start: int
+    end: int
+    head: int = 0
+    head_end: int = 0
+
+    def __len__(self) -> int:
+        return self.end - self.start + self.head_end - self.head
+
+    def places(self) -> Iterator[int]:
+        yield from range(self.head, self.head_end)
+        yield from range(self.start, self.end)
+
+
+def gathering(spans: Sequence[Span]) -> Spans:
+    """The plan for spans that together cover every place of a row once."""
+    index, own, kept = [], [], []
+    for group in like_length(spans):
+        width = len(group[0])
+        index.append(torch.tensor([[*span.places(), *[0] * (width - len(span))] for span in group]))
+        mine: list[int] = []
+        for row, span in enumerate(group):
+            first = row * width + span.head_end - span.head
+            mine += range(first, first + span.end - span.start)
+            kept += range(span.start, span.end)
+        own.append(torch.tensor(mine))
+    return Spans(tuple(index), tuple(own), torch.tensor(kept).argsort())
+
+
+def like_length(spans: Sequence[Span]) -> list[list[Span]]:
+    groups: list[list[Span]] = []
+    for span in sorted(spans, key=len, reverse=True):
+        if groups and len(span) >= LIKE * len(groups[-1][0]):
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    spans: Spans | None = None,
+    **more: Any,
+) -> tuple[Tensor, None]:
+    """[B, H, T, D] -> [B, T, H, D], causal. Without `spans` every row is one example, padded on the right or not."""
+    refuse_unknown(module, more)
+    if spans is None:
+        return causal(query, key, value, scaling, dropout, sliding_window).transpose(1, 2).contiguous(), None
+    rows = [part[0].transpose(0, 1) for part in (query, key, value)]  # [T, H, D]
+    kept = []
+    for index, own in zip(spans.index, spans.own, strict=True):
+        gathered = (part.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2) for part in rows)
+        found = causal(*gathered, scaling, dropout, sliding_window)
+        kept.append(found.transpose(1, 2).flatten(0, 1).index_select(0, own))
+    return torch.cat(kept).index_select(0, spans.order)[None], None
+
+
+def causal(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, window: int | None
+) -> Tensor:
+    """[S, H, L, D] each -> [S, H, L, D]; a place sees the `window` places up to itself, or all before it."""
+    length, few = query.shape[2], key.shape[1] != query.shape[1]
+    mask = None
+    if window is not None and window < length:
+        mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
+    return scaled_dot_product_attention(
+        query, key, value, mask, dropout, is_causal=mask is None, scale=scaling, enable_gqa=few
+    )
+
+
+def refuse_unknown(module: nn.Module, more: dict[str, Any]) -> None:
+    """Capping, sinks, biases and looking ahead are not done here: such a model keeps its own attention."""
+    for name in ("softcap", "s_aux", "position_bias", "cache_position_bias"):
+        if more.get(name) is not None:
+            raise NotImplementedError(name)
+    if more.get("is_causal") is False or getattr(module, "is_causal", True) is False:
+        raise NotImplementedError("attention that is not causal")
+
+
+AttentionInterface.register(NAME, attend)
+
+
+def take_over(model: PreTrainedModel) -> bool:
+    """Give the model this attention; false, and nothing changed, where it does not let itself be given one."""
+    before = model.config._attn_implementation
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            model.set_attn_implementation(NAME)
+        except (ValueError, NotImplementedError, ImportError):
+            model.set_attn_implementation(before)
+            return False
+    return bool(model.config._attn_implementation == NAME)

@@ -1,0 +1,132 @@
+"""Ways to do less work for the same gradient, kept only where they prove exact on the user's own model and rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tunesmith.batch import Batch, Example
+from tunesmith.messages import tr
+from tunesmith.models.attention import NAME, take_over
+from tunesmith.models.load import brief
+from tunesmith.objectives.base import Objective
+from tunesmith.objectives.causal import bare
+from tunesmith.proof import Proof
+from tunesmith.tune.feed import Layout, collate
+
+LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
+FLOOR = 1e-2  # a tensor whose gradient is under this share of the largest is measured against that share
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """packed: examples end to end in one row; shared: common heads once; fused: no logits are held."""
+
+    packed: bool = False
+    shared: bool = False
+    fused: bool = False
+
+    def layout(self, micro_tokens: int, pad: int) -> Layout:
+        return Layout(micro_tokens, pad, self.packed, self.shared)
+
+    def __str__(self) -> str:
+        names = {"packed": tr("packing"), "shared": tr("shared heads"), "fused": tr("fused loss")}
+        return ", ".join(text for name, text in names.items() if getattr(self, name)) or tr("padding")
+
+
+PLAIN = Way()
+BEST_FIRST = (Way(True, True, True), Way(True, False, True), Way(False, False, True), Way(True, True), Way(True))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    loss: float
+    gradient: dict[str, Tensor]
+
+
+def choose(
+    model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int, packing: bool
+) -> tuple[Way, Proof]:
+    """The first way of BEST_FIRST with the loss and gradient of each row alone, computed plainly; else the plain way."""
+    model.eval()
+    inner = bare(model)
+    own = inner.config._attn_implementation
+    alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
+    packing = packing and take_over(inner)
+    found, apart, tried = PLAIN, 0.0, []
+    for way in BEST_FIRST:
+        if way.packed > packing or way.shared > (not drops(model)):
+            continue
+        if packing:
+            inner.set_attn_implementation(NAME if way.packed else own)
+        apart, why = difference(model, objective, rows, pad, way, alone)
+        if apart <= LIMIT:
+            found = way
+            break
+        tried.append(tr("not {way} ({why})", way=way, why=why))
+    if packing and not found.packed:
+        inner.set_attn_implementation(own)
+    model.zero_grad(set_to_none=True)
+    detail = tr(
+        "{way}: loss and gradient differ by {apart} (relative) from those of each row alone",
+        way=found,
+        apart=f"{apart:.1e}",
+    )
+    return found, Proof("shortcuts_change_nothing", True, len(rows), "; ".join([detail, *tried]), apart, LIMIT)
+
+
+def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
+    """The way that an interrupted run went."""
+    way = Way(**known)
+    if way.packed:
+        take_over(bare(model))
+    return way
+
+
+def difference(
+    model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int, way: Way, alone: Measured
+) -> tuple[float, str]:
+    """How far a way is from the plain one, and that in words; infinitely, where the model does not go along."""
+    batches = way.layout(1 << 62, pad).batches(rows)
+    try:
+        found = measure(model, objective.with_fused(way.fused), batches)
+    except (NotImplementedError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        return float("inf"), brief(error)
+    apart = max(abs(found.loss - alone.loss) / max(abs(alone.loss), 1e-12), distance(found.gradient, alone.gradient))
+    return apart, f"{apart:.1e}"
+
+
+def measure(model: PreTrainedModel, objective: Objective, batches: Sequence[Batch]) -> Measured:
+    """Loss per term, and the gradient of every parameter that has one."""
+    model.zero_grad(set_to_none=True)
+    terms = sum(float(objective.terms(batch)) for batch in batches)
+    loss = 0.0
+    for batch in batches:
+        part = objective(model, batch.to(model.device)).loss / terms
+        part.backward()
+        loss += float(part.detach())
+    gradient = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return Measured(loss, gradient)
+
+
+def distance(left: dict[str, Tensor], right: dict[str, Tensor]) -> float:
+    """Largest difference of any tensor, as a share of its largest value."""
+    if left.keys() != right.keys():
+        return float("inf")
+    largest = max((float(tensor.abs().max()) for tensor in right.values()), default=0.0)
+    apart = 0.0
+    for name, tensor in right.items():
+        size = max(float(tensor.abs().max()), FLOOR * largest, 1e-30)
+        found = float((left[name] - tensor).abs().max()) / size
+        apart = max(apart, found if found == found else float("inf"))
+    return apart
+
+
+def drops(model: PreTrainedModel) -> bool:
+    """Whether training draws random masks: what is computed once would then be masked once."""
+    if any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules()):
+        return True
+    settings = bare(model).config.get_text_config().to_dict()
+    return any(isinstance(value, float) and value > 0 for name, value in settings.items() if "drop" in name)

@@ -1,0 +1,110 @@
+"""Shortcuts are kept where they prove exact, and left where a model does not bear them."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    CohereConfig,
+    Gemma2Config,
+    Gemma3TextConfig,
+    GraniteConfig,
+    MistralConfig,
+    OPTConfig,
+    PhiConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    Qwen3Config,
+)
+
+from tests.toys import BYTES, CONFIGS, SHAPE, random_examples, tiny_model
+from tunesmith import recipe
+from tunesmith.batch import Example
+from tunesmith.models.attention import NAME
+from tunesmith.models.surgery.lora import Lora
+from tunesmith.objectives.causal import CrossEntropy
+from tunesmith.tune.shortcuts import LIMIT, Way, again, choose
+
+ALL, UNSHARED, FUSED = Way(True, True, True), Way(True, False, True), Way(False, False, True)
+GROUPED = SHAPE | {"vocab_size": BYTES, "num_key_value_heads": 1}
+MORE: dict[str, Callable[[], PretrainedConfig]] = {
+    "mistral": lambda: MistralConfig(sliding_window=16, **GROUPED),
+    "qwen3": lambda: Qwen3Config(head_dim=16, **GROUPED),
+    "gemma3": lambda: Gemma3TextConfig(head_dim=16, sliding_window=16, final_logit_softcapping=5.0, **GROUPED),
+    "gemma2": lambda: Gemma2Config(head_dim=16, sliding_window=16, final_logit_softcapping=5.0, **GROUPED),
+    "cohere": lambda: CohereConfig(logit_scale=0.3, **GROUPED),
+    "granite": lambda: GraniteConfig(logits_scaling=3.0, **GROUPED),
+    "phi": lambda: PhiConfig(vocab_size=BYTES, **SHAPE),
+    "opt": lambda: OPTConfig(
+        vocab_size=BYTES, hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=2, word_embed_proj_dim=16
+    ),
+    "bloom": lambda: BloomConfig(vocab_size=BYTES, hidden_size=32, n_layer=2, n_head=2),
+}
+EXPECTED = {
+    "llama": ALL, "qwen2": ALL, "qwen3": ALL, "mistral": ALL, "gemma3": ALL, "phi": ALL, "cohere": ALL, "granite": ALL,
+    "gpt2": UNSHARED, "gpt_neox": UNSHARED, "opt": UNSHARED,  # these drop out
+    "bloom": FUSED,  # ALiBi counts places by itself
+    "gemma2": FUSED,  # caps its attention scores
+}  # fmt: skip
+ROWS = [Example((*range(20), *row.ids), (0.0,) * 20 + row.weights) for row in random_examples(4, seed=3)]
+
+
+def model_of(kind: str) -> PreTrainedModel:
+    torch.manual_seed(0)
+    config = (CONFIGS | MORE)[kind]()
+    config.initializer_range = 0.2
+    return AutoModelForCausalLM.from_config(config)
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+@pytest.mark.parametrize("adapted", [False, True])
+def test_each_family_goes_the_fastest_way_that_is_exact(kind: str, adapted: bool) -> None:
+    model = Lora(recipe.Lora(rank=2))(model_of(kind)) if adapted else model_of(kind)
+    way, proof = choose(model, CrossEntropy(), ROWS, 0, True)
+    assert way == EXPECTED[kind]
+    assert proof.passed
+    assert proof.measured < LIMIT / 10
+    assert all(parameter.grad is None for parameter in model.parameters())
+    inner = model.get_base_model() if adapted else model
+    assert (inner.config._attn_implementation == NAME) == way.packed
+
+
+def test_packing_can_be_turned_off() -> None:
+    model = tiny_model()
+    assert choose(model, CrossEntropy(), ROWS, 0, False)[0] == FUSED
+    assert model.config._attn_implementation != NAME
+
+
+def test_a_model_that_looks_across_a_row_is_not_packed_and_it_is_said_why() -> None:
+    """A layer that adds what stands before, over the whole row: harmless to padding, a leak in a pack."""
+    model = tiny_model()
+
+    def running_mean(_: object, __: object, out: Tensor) -> Tensor:
+        return out + out.cumsum(1) / 10
+
+    model.model.layers[0].mlp.register_forward_hook(running_mean)
+    way, proof = choose(model, CrossEntropy(), ROWS, 0, True)
+    assert way == FUSED
+    assert "packing" in proof.detail
+
+
+def test_a_model_whose_logits_are_bent_afterwards_is_not_fused() -> None:
+    model = tiny_model()
+    plain = model.forward
+
+    def bent(*args: object, **kwargs: object) -> object:
+        out = plain(*args, **kwargs)
+        out.logits = out.logits.clamp(-1, 1)
+        return out
+
+    model.forward = bent  # type: ignore[method-assign]
+    assert not choose(model, CrossEntropy(), ROWS, 0, True)[0].fused
+
+
+def test_an_interrupted_run_goes_the_same_way() -> None:
+    model = tiny_model()
+    assert again(model, {"packed": True, "shared": False, "fused": True}) == UNSHARED
+    assert model.config._attn_implementation == NAME
