@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev quickstart test lint bench docs-check clean
+.PHONY: setup setup-dev quickstart test lint bench bench-peers docs-check clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -33,8 +33,16 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup
-	$(BIN)/python -m bench.tune
+bench: setup bench-peers
+	$(BIN)/python -m bench.sft
+
+# The peers live in an environment of their own, so that they cannot change what we run with.
+bench-peers: .venv-peers/.setup
+
+.venv-peers/.setup: constraints.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'trl>=1.0' datasets
+	@touch $@
 
 docs-check: setup-dev
 	$(BIN)/python docs/check.py

@@ -47,7 +47,7 @@ class Spans:
 
 @dataclass(slots=True)
 class Batch:
-    """B rows of T tokens: one example a row, padded on the right; or many in one row, end to end, told apart by `spans`.
+    """B rows of T tokens: one example a row, padded on the right; or many in one row, told apart by `spans`.
 
     tokens     [B, T] int64
     weights    [B, T] float32; weight of each token as a target, 0 on prompts, on the first token and on padding

@@ -15,6 +15,7 @@ Below1 = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
 CountOr0 = Annotated[int, Field(ge=0)]
 Thinking = Literal["keep", "none"]
+LossPer = Literal["token", "example", "micro_batch"]
 MaskName = Literal["answers", "last_answer", "everything"]
 
 
@@ -34,8 +35,11 @@ class Budget:
 
     epochs: Positive = 3.0
     lr: Positive = 2e-5
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: Share = 0.03  # share of all steps
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine"  # wsd: constant, then down over the last fifth
+    lr_floor: Share = 0.0  # share of lr at which the schedule ends
+    warmup: NotNegative = 0.03  # below 1 a share of all steps, from 1 on a number of steps
+    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    loss_per: LossPer = "token"  # what counts alike in a step; micro_batch: as most trainers of 2023 did
     batch_size: Count = 32  # examples in one optimizer step
     micro_tokens: Count = 8192  # padded tokens in one forward pass; more passes accumulate
     packing: bool = True  # examples end to end, none seeing another; padded where the model cannot

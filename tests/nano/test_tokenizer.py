@@ -18,7 +18,9 @@ def test_any_text_comes_back_unchanged(text: str):
     assert TOKENIZER.decode(TOKENIZER.encode(text).ids, skip_special_tokens=False) == text
 
 
-@given(st.lists(st.sampled_from([" the ", " the", "the", "The", " ", "猫", "，", "\n", "12", "\u2028", "é", "🐱", "龘"])))
+@given(
+    st.lists(st.sampled_from([" the ", " the", "the", "The", " ", "猫", "，", "\n", "12", "\u2028", "é", "🐱", "龘"]))
+)
 def test_mixtures_of_words_hanzi_and_signs_come_back_unchanged(parts: list[str]):
     text = "".join(parts)
     assert TOKENIZER.decode(TOKENIZER.encode(text).ids, skip_special_tokens=False) == text

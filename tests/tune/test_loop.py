@@ -23,7 +23,7 @@ from tunesmith.recipe import Budget
 from tunesmith.tune import feed
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.loop import Report, Work, accumulate, fit
-from tunesmith.tune.optimizer import adamw
+from tunesmith.tune.optimizer import make_optimizer
 from tunesmith.tune.schedule import schedule
 
 MODEL = tiny_model()
@@ -62,7 +62,7 @@ def run(
     plan = feed.plan(len(examples), budget)
     batches = (feed.batches([examples[index] for index in step], budget.micro_tokens, 0) for step in plan)
     steps = ([Work(CrossEntropy(), step[rank::world])] for step in batches)
-    return list(fit(model, steps, adamw(model, budget), schedule(budget, len(plan)), 1.0, precision))
+    return list(fit(model, steps, make_optimizer(model, budget), schedule(budget, len(plan)), 1.0, precision))
 
 
 BUDGET = Budget(epochs=2, lr=1e-2, batch_size=8, micro_tokens=100)
@@ -116,7 +116,7 @@ def in_children(work: Callable[[int], None], count: int) -> list[int]:
 
 def test_a_gradient_that_is_not_finite_stops_the_run_and_names_the_step() -> None:
     model = tiny_model()
-    optimizer = adamw(model, BUDGET)
+    optimizer = make_optimizer(model, BUDGET)
     work = [Work(CrossEntropy(), feed.batches(random_examples(2), 1000, 0))]
     reports = fit(model, [work, work, work], optimizer, lambda done: 1e-3)
     next(reports)
@@ -134,9 +134,11 @@ def test_dropout_acts_in_training_and_not_in_evaluation() -> None:
     batches = feed.batches(examples, 1000, 0)
     quiet = float(accumulate(model, Work(CrossEntropy(), batches), "fp32")[2])
     model.zero_grad(set_to_none=True)
-    (report,) = fit(model, [[Work(CrossEntropy(), batches)]], adamw(model, BUDGET), lambda done: 0.0)
+    (report,) = fit(model, [[Work(CrossEntropy(), batches)]], make_optimizer(model, BUDGET), lambda done: 0.0)
     assert report.loss != pytest.approx(quiet, rel=1e-4)
-    assert held_out_loss(model, CrossEntropy(), examples, feed.Layout(1000, 0), "fp32") == pytest.approx(quiet, rel=1e-5)
+    assert held_out_loss(model, CrossEntropy(), examples, feed.Layout(1000, 0), "fp32") == pytest.approx(
+        quiet, rel=1e-5
+    )
 
 
 def test_gradients_are_clipped_to_the_norm() -> None:
@@ -172,7 +174,7 @@ def test_works_of_several_objectives_add_up_and_each_reports_what_it_measures() 
     apart = [accumulate(model, Work(CrossEntropy(), batches), "fp32") for batches in (one, two)]
     model.zero_grad(set_to_none=True)
     step = [Work(CrossEntropy(), one), Work(Counting(), two, weight=0.5)]
-    (report,) = fit(model, [step], adamw(model, BUDGET), lambda done: 1e-3)
+    (report,) = fit(model, [step], make_optimizer(model, BUDGET), lambda done: 1e-3)
     terms = float(apart[1][0])
     assert report.metrics == {"rows": pytest.approx(3 / terms)}
     assert report.loss == pytest.approx(float(apart[0][2] + 0.5 * apart[1][2]))
@@ -194,6 +196,53 @@ def test_without_warm_up_the_first_step_has_the_full_rate() -> None:
     assert [schedule(Budget(lr=1.0, warmup=0.0), steps)(0) for steps in (1, 10)] == [1.0, 1.0]
 
 
+def test_the_rate_ends_at_its_floor_and_a_warm_up_may_be_in_steps() -> None:
+    lr_at = schedule(Budget(lr=1.0, schedule="linear", lr_floor=0.1, warmup=5), 105)
+    assert [lr_at(done) for done in (0, 4, 5)] == pytest.approx([0.2, 1.0, 1.0])
+    assert lr_at(105) == pytest.approx(0.1)
+
+
+def test_wsd_stays_and_falls_over_the_last_fifth() -> None:
+    lr_at = schedule(Budget(lr=1.0, schedule="wsd", warmup=0.0), 100)
+    assert [lr_at(done) for done in range(81)] == pytest.approx([1.0] * 81)
+    assert lr_at(90) == pytest.approx(0.5)
+    assert lr_at(100) == pytest.approx(0.0)
+
+
+def test_adafactor_trains_and_keeps_less_than_adamw() -> None:
+    kept = {}
+    for name in ("adamw", "adafactor"):
+        model = tiny_model()
+        optimizer = make_optimizer(model, Budget(lr=1e-2, optimizer=name))
+        work = [Work(CrossEntropy(), feed.batches(random_examples(4), 1000, 0))]
+        reports = list(fit(model, [work] * 4, optimizer, lambda done: 1e-2))
+        assert reports[-1].loss < reports[0].loss
+        states = [value for state in optimizer.state.values() for value in state.values()]
+        kept[name] = sum(value.numel() for value in states if isinstance(value, Tensor))
+    assert kept["adafactor"] < kept["adamw"] / 5
+
+
+@pytest.mark.parametrize("micro_tokens", [1, 100, 10**6])
+def test_by_example_every_example_counts_alike_however_it_is_cut(micro_tokens: int) -> None:
+    examples = random_examples(5, seed=2)
+    layout = feed.Layout(micro_tokens, 0, loss_per="example")
+    found = accumulate(MODEL, Work(CrossEntropy(), layout.batches(examples)), "fp32")
+    single = [accumulate(MODEL, Work(CrossEntropy(), feed.batches([example], 1, 0)), "fp32") for example in examples]
+    assert float(found[0]) == pytest.approx(5)
+    assert float(found[2]) == pytest.approx(sum(float(part[2]) for part in single) / 5, rel=1e-5)
+
+
+def test_by_micro_batch_every_forward_pass_counts_alike() -> None:
+    examples = random_examples(5, seed=2)
+    made = feed.batches(examples, 50, 0)
+    losses = [float(accumulate(MODEL, Work(CrossEntropy(), [batch]), "fp32")[2]) for batch in made]
+    found = accumulate(
+        MODEL, Work(CrossEntropy(), feed.Layout(50, 0, loss_per="micro_batch").batches(examples)), "fp32"
+    )
+    assert len(made) > 1
+    assert float(found[2]) == pytest.approx(sum(losses) / len(made), rel=1e-5)
+
+
 def test_the_first_rate_of_a_run_is_the_first_of_its_schedule() -> None:
     reports = run(replace(BUDGET, epochs=4, warmup=0.5))
     assert [report.lr for report in reports[:6]] == pytest.approx([1e-2 * step / 6 for step in range(1, 7)])
@@ -201,7 +250,7 @@ def test_the_first_rate_of_a_run_is_the_first_of_its_schedule() -> None:
 
 def test_only_matrices_decay() -> None:
     model = tiny_model("gpt2")
-    decaying, others = adamw(model, Budget(weight_decay=0.1)).param_groups
+    decaying, others = make_optimizer(model, Budget(weight_decay=0.1)).param_groups
     assert (decaying["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
     assert {parameter.ndim for parameter in others["params"]} == {1}
     assert len(decaying["params"]) + len(others["params"]) == len(list(model.parameters()))

@@ -85,7 +85,13 @@ def test_the_manifest_says_where_the_model_came_from(tuned: TuneResult) -> None:
 
 
 def test_every_proof_ran(tuned: TuneResult) -> None:
-    names = ["R1", "padding_changes_nothing", "shortcuts_change_nothing", "first_loss_is_finite", "saved_equals_trained"]
+    names = [
+        "R1",
+        "padding_changes_nothing",
+        "shortcuts_change_nothing",
+        "first_loss_is_finite",
+        "saved_equals_trained",
+    ]
     if (tuned.path / "base.json").exists():
         names += ["adapter_identity", "frozen_receive_no_gradient"]
     assert {proof.name for proof in tuned.proofs} == set(names)

@@ -52,7 +52,7 @@ def target_nll(model: PreTrainedModel, batch: Batch) -> Tensor:
 
 
 def fused_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """The weighted sum over all tokens, never holding their logits; NotImplementedError if the head is no plain layer."""
+    """The weighted sum over all tokens, never holding their logits. NotImplementedError: the head is no plain layer."""
     inner = bare(model)
     layer = head(inner)
     if layer is None or inner.base_model is inner:

@@ -43,7 +43,11 @@ def load(path: Path) -> "tuple[Tokenizer, dict[str, str]]":
     difference = first_difference(path, tokenizer, [*PROBES, *own_probes(proto)])
     if difference is not None:
         raise UserError(
-            tr("{path}: its fast form encodes {text!r} otherwise than SentencePiece does", path=path, text=difference[:40]),
+            tr(
+                "{path}: its fast form encodes {text!r} otherwise than SentencePiece does",
+                path=path,
+                text=difference[:40],
+            ),
             tr("use the tokenizer.json of the same model"),
         )
     return tokenizer, roles(proto)

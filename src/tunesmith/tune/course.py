@@ -17,7 +17,7 @@ from tunesmith.tune.checkpoint import State
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.loop import Report, Work, fit
-from tunesmith.tune.optimizer import adamw
+from tunesmith.tune.optimizer import make_optimizer
 from tunesmith.tune.parallel import rank, world_size
 from tunesmith.tune.save import Saver
 from tunesmith.tune.schedule import schedule
@@ -43,7 +43,7 @@ class Course:
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self.optimizer = adamw(self.model, self.budget)
+        self.optimizer = make_optimizer(self.model, self.budget)
 
     def resume(self) -> None:
         """Go back to the last checkpoint."""

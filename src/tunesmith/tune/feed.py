@@ -7,7 +7,7 @@ seed alone, so step 812 is the same after a resume.
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import torch
@@ -15,7 +15,7 @@ import torch
 from tunesmith.batch import Batch, Example
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
-from tunesmith.recipe import Budget
+from tunesmith.recipe import Budget, LossPer
 from tunesmith.tune.pack import bins, stream
 
 
@@ -66,17 +66,32 @@ class Layout:
     micro_tokens  tokens in one forward pass, padding included
     packed        examples end to end in one row, instead of one example a row
     shared        a head that several packed examples begin with is in the row once
+    loss_per      what counts alike: each token (by its weight), each example, or each batch
     """
 
     micro_tokens: int
     pad: int
     packed: bool = False
     shared: bool = False
+    loss_per: LossPer = "token"
 
     def batches(self, examples: Sequence[Example]) -> list[Batch]:
+        if self.loss_per == "example":
+            examples = [evened(example) for example in examples]
         if self.packed:
-            return [stream(part, self.shared) for part in bins(examples, self.micro_tokens)]
-        return batches(examples, self.micro_tokens, self.pad)
+            made = [stream(part, self.shared) for part in bins(examples, self.micro_tokens)]
+        else:
+            made = batches(examples, self.micro_tokens, self.pad)
+        if self.loss_per == "micro_batch":
+            for batch in made:
+                batch.weights /= batch.weights.sum()
+        return made
+
+
+def evened(example: Example) -> Example:
+    """The same example with weights that sum to one."""
+    total = sum(example.weights[1:])
+    return replace(example, weights=tuple(weight / total for weight in example.weights))
 
 
 def split(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:

@@ -1,6 +1,5 @@
 """Examples end to end in one row, none seeing another, without padding."""
 
-import os.path
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 
@@ -60,8 +59,13 @@ def heads(examples: Sequence[Example]) -> Iterator[tuple[int, list[Example]]]:
     for example in examples:
         groups.setdefault(example.ids[:SHORTEST_HEAD] if read(example) >= SHORTEST_HEAD else (), []).append(example)
     for beginning, group in groups.items():
-        common = len(os.path.commonprefix([example.ids for example in group]))
-        yield (min(common, *map(read, group)) if beginning and len(group) > 1 else 0), group
+        yield (min(common(group), *map(read, group)) if beginning and len(group) > 1 else 0), group
+
+
+def common(group: Sequence[Example]) -> int:
+    """How many tokens all begin with: those that the first and the last in order have in common."""
+    first, last = (choose(example.ids for example in group) for choose in (min, max))
+    return next((place for place, (one, two) in enumerate(zip(first, last, strict=False)) if one != two), len(first))
 
 
 def read(example: Example) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -14,6 +13,7 @@ from tunesmith.models.load import brief
 from tunesmith.objectives.base import Objective
 from tunesmith.objectives.causal import bare
 from tunesmith.proof import Proof
+from tunesmith.recipe import LossPer
 from tunesmith.tune.feed import Layout, collate
 
 LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
@@ -28,8 +28,8 @@ class Way:
     shared: bool = False
     fused: bool = False
 
-    def layout(self, micro_tokens: int, pad: int) -> Layout:
-        return Layout(micro_tokens, pad, self.packed, self.shared)
+    def layout(self, micro_tokens: int, pad: int, loss_per: LossPer = "token") -> Layout:
+        return Layout(micro_tokens, pad, self.packed, self.shared, loss_per)
 
     def __str__(self) -> str:
         names = {"packed": tr("packing"), "shared": tr("shared heads"), "fused": tr("fused loss")}
@@ -49,7 +49,7 @@ class Measured:
 def choose(
     model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int, packing: bool
 ) -> tuple[Way, Proof]:
-    """The first way of BEST_FIRST with the loss and gradient of each row alone, computed plainly; else the plain way."""
+    """The first way of BEST_FIRST whose loss and gradient are those of each row alone; else the plain way."""
     model.eval()
     inner = bare(model)
     own = inner.config._attn_implementation

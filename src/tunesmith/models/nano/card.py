@@ -19,10 +19,10 @@ measured and tested on any computer in minutes, without a network.
 
 ## Data
 Only plain text that the project's own generator writes: statements about letters, lists and numbers, short tables,
-a lexicon of {pairs:,} word pairs with facts around them, small stories from patterns, and short texts in which words of
-any kind are said twice. No text of third parties. It holds no instructions and no chat format. What can be worked out (copying, reversing, sorting, adding, ...) is told
-about the training pool of words and numbers only; facts that cannot be worked out (translations, opposites, products
-up to 12 × 12, number words) are told about all.
+a lexicon of {pairs:,} word pairs with facts around them, small stories from patterns, and short texts in which words
+of any kind are said twice. No text of third parties. It holds no instructions and no chat format. What can be worked
+out (reversing, sorting, adding, ...) is told about the training pool of words and numbers only; facts that cannot be
+worked out (translations, opposites, products up to 12 × 12, number words) are told about all.
 
 ## Tokenizer
 Byte-level and lossless. {words:,} English words are one token each wherever they stand, every other word is read by the
