@@ -53,7 +53,7 @@ def tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
 
 
 def prepare(folder: Path, count: int, data: Path | None) -> dict[str, object]:
-    """Write rows.jsonl, llama/ (32,000 words) and qwen/ (151,936 words, tied). Returns what there is to know of the rows."""
+    """Write rows.jsonl, llama/ (32,000 words) and qwen/ (151,936 words, tied). Returns facts about the rows."""
     chats = conversations(count, data)
     texts = [part.text for chat in chats for message in chat.messages for part in message.parts]
     words = tokenizer(texts)

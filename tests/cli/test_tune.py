@@ -127,3 +127,13 @@ def test_long_conversations_are_split_between_turns(tunesmith, base, tmp_path):
     assert split.code == 0, split.err
     assert split.json["counts"]["split"] == 1
     assert split.json["counts"]["examples"] > 1
+
+
+def test_a_plan_tells_what_the_run_would_take_and_makes_nothing(tunesmith, base, rows, tmp_path):
+    out = tmp_path / "out"
+    done = tunesmith(*options(base, rows, out, "--plan", "--json"))
+    assert done.code == 0, done.err
+    assert done.json["steps"] > 0
+    assert done.json["seconds"] > 0
+    assert {"tokens", "tokens_per_second", "peak_memory_bytes", "checkpoint_bytes", "way"} <= done.json.keys()
+    assert not out.exists()

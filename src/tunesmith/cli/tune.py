@@ -9,6 +9,7 @@ import typer
 from tunesmith.cli.console import emit, human
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.recipe import Tune
 
 EXAMPLES = tr(
     "Examples: tunesmith tune --base nano --data rows.json --out my-model template=chatml tune.epochs=2  |  "
@@ -31,15 +32,17 @@ def tune(
         Path | None, typer.Option("--out", help=tr("Folder for the tuned model; must not exist yet."))
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help=tr("Go on from the last checkpoint in --out."))] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help=tr("Take a few steps, tell what the whole run would take, and stop."))
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object on stdout."))] = False,
 ) -> None:
     from tunesmith.cli.words import chosen_recipe
-    from tunesmith.recipe import Tune
     from tunesmith.stages.run import run
     from tunesmith.stages.sft import with_inputs
 
     recipe = chosen_recipe(words or [], "sft")
-    if out is None:
+    if out is None and not plan:
         raise UserError(tr("no output folder given"), tr("add --out FOLDER"))
     if len(recipe.stages) != 1 or not isinstance(recipe.stages[0][1], Tune):
         raise UserError(
@@ -48,12 +51,43 @@ def tune(
         )
     ((name, stage),) = recipe.stages
     assert isinstance(stage, Tune)
-    recipe = replace(recipe, stages=((name, with_inputs(stage, base, tuple(data or ()))),))
+    stage = with_inputs(stage, base, tuple(data or ()))
+    if out is None or plan:
+        tell_plan(stage, json)
+        return
+    recipe = replace(recipe, stages=((name, stage),))
     summary = run(recipe, out, resume, human())[name]
     if json:
         emit({"recipe": recipe.name, **summary})
     else:
         tell(summary)
+
+
+def tell_plan(stage: Tune, json: bool) -> None:
+    """The forecast of a run."""
+    from tunesmith.stages.run import watching
+    from tunesmith.stages.sft import plan
+
+    console = human()
+    with watching(console) as watch:
+        found = plan(stage, watch)
+    if json:
+        emit(found)
+        return
+    console.print(
+        tr(
+            "{steps} steps over {tokens} tokens: {minutes} minutes at {speed} tokens/s, {memory} GB of memory, "
+            "{disk} GB for a checkpoint",
+            steps=f"{found['steps']:,}",
+            tokens=f"{found['tokens']:,}",
+            minutes=f"{found['seconds'] / 60:.1f}",
+            speed=f"{found['tokens_per_second']:,.0f}",
+            memory=f"{found['peak_memory_bytes'] / 1e9:.1f}",
+            disk=f"{found['checkpoint_bytes'] / 1e9:.2f}",
+        ),
+        markup=False,
+        style="bold",
+    )
 
 
 def tell(summary: dict[str, object]) -> None:

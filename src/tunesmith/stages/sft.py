@@ -11,6 +11,7 @@ from tunesmith.recipe import Tune
 
 if TYPE_CHECKING:
     from tunesmith.stages.examples import Examples
+    from tunesmith.tune.job import Job
     from tunesmith.tune.watch import Watcher
 
 Say = Callable[[str], None]
@@ -26,22 +27,44 @@ class Tuned:
 
 def run(stage: Tune, out: Path, resume: bool, watch: "Watcher") -> Tuned:
     """Tune `stage.base` into `out`. Raises UserError, and ProofError when a rule or a proof fails."""
+    from tunesmith.tune.run import tune
+    from tunesmith.tune.workspace import refuse_occupied
+
+    refuse_occupied(out, resume)
+    job = make_job(stage, watch.say)
+    result = tune(job, out, resume, watch)
+    summary = {
+        "model": str(result.path),
+        "counts": dict(job.counts),
+        "proofs": [proof.to_json() for proof in result.proofs],
+        "metrics": result.metrics,
+        "seconds": round(result.seconds, 1),
+    }
+    return Tuned(result.path, summary)
+
+
+def plan(stage: Tune, watch: "Watcher") -> dict[str, Any]:
+    """What tuning would take: a Forecast as JSON."""
+    from tunesmith.tune.forecast import forecast
+
+    return forecast(make_job(stage, watch.say), watch).to_json()
+
+
+def make_job(stage: Tune, say: Say) -> "Job":
+    """Base, rows and proofs of rendering, as tuning wants them."""
     if not stage.base:
         raise UserError(tr("no base model given"), tr("add --base (a model folder, a hub id, or nano)"))
     from tunesmith.models.load import load_model, load_tokenizer
     from tunesmith.stages.examples import gather
     from tunesmith.tune.job import Job
-    from tunesmith.tune.run import tune
-    from tunesmith.tune.workspace import refuse_occupied
 
-    refuse_occupied(out, resume)
     tokenizer = load_tokenizer(stage.base)
     made = gather(stage, tokenizer)
-    tell(made, watch.say)
+    tell(made, say)
     renderer = made.renderer
     if renderer is not None:
         tokenizer.chat_template = renderer.chat_template
-    job = Job(
+    return Job(
         model=load_model(stage.base),
         tokenizer=tokenizer,
         examples=made.examples,
@@ -52,15 +75,6 @@ def run(stage: Tune, out: Path, resume: bool, watch: "Watcher") -> Tuned:
         new_tokens=renderer.added_ids if renderer else (),
         counts=made.counts,
     )
-    result = tune(job, out, resume, watch)
-    summary = {
-        "model": str(result.path),
-        "counts": made.counts,
-        "proofs": [proof.to_json() for proof in result.proofs],
-        "metrics": result.metrics,
-        "seconds": round(result.seconds, 1),
-    }
-    return Tuned(result.path, summary)
 
 
 def base_hash(base: str) -> str:

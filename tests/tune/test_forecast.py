@@ -1,0 +1,58 @@
+"""A forecast counts what the run will do, and leaves nothing behind."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.toys import save_base
+from tests.tune.test_run import job
+from tunesmith.artifact import MANIFEST
+from tunesmith.tune.forecast import chosen, forecast
+from tunesmith.tune.run import SILENT, tune
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_base(tmp_path_factory.mktemp("base"), eos_token_id=2)
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_it_counts_the_steps_tokens_and_parameters_of_the_run(adapter: str, base: Path, tmp_path: Path) -> None:
+    found = forecast(job(base, adapter), SILENT)
+    done = tune(job(base, adapter), tmp_path / "out")
+    assert found.steps == done.metrics["steps"] == 6
+    assert found.tokens == 2 * sum(map(len, job(base).examples))
+    assert found.trainable_parameters == done.metrics["trainable_parameters"]
+    assert found.seconds == pytest.approx(found.tokens / found.tokens_per_second)
+    assert json.loads(json.dumps(found.to_json()))["way"] == found.way
+
+
+def test_a_checkpoint_takes_the_space_that_was_foretold(base: Path, tmp_path: Path) -> None:
+    found = forecast(job(base), SILENT)
+    seen = []
+
+    class Measuring(type(SILENT)):  # type: ignore[misc]
+        def step(self, report: object) -> None:
+            seen.extend(sum(file.stat().st_size for file in (link.resolve()).glob("*.safetensors")) +
+                        (link / "training.pt").stat().st_size
+                        for link in tmp_path.glob("*/checkpoints/last"))  # fmt: skip
+
+    tune(job(base, budget={"checkpoint_every": 1}), tmp_path / "out", watch=Measuring())
+    assert max(seen) == pytest.approx(found.checkpoint_bytes, rel=0.2)
+
+
+def test_nothing_is_kept_and_the_run_after_it_is_the_same(base: Path, tmp_path: Path) -> None:
+    before = sorted(base.parent.rglob("*"))
+    forecast(job(base), SILENT)
+    assert sorted(base.parent.rglob("*")) == before
+    torch.manual_seed(5)
+    losses = [tune(job(base), tmp_path / name).metrics["last_loss"] for name in ("one", "two")]
+    assert losses[0] == losses[1]
+    assert (tmp_path / "one" / MANIFEST).is_file()
+
+
+def test_the_largest_step_comes_first_and_then_middling_ones() -> None:
+    assert chosen([5, 9, 1, 7, 3]) == [1, 0, 3, 1]
+    assert chosen([4]) == [0, 0, 0, 0]
