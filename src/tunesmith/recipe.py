@@ -27,6 +27,8 @@ class Lora:
     alpha: Positive = 16.0
     dropout: Below1 = 0.0
     targets: str = "all-linear"  # "all-linear", or module names separated by commas
+    variant: Literal["plain", "rslora", "dora"] = "plain"  # rslora: scale alpha/√rank; dora: direction and length apart
+    lr_ratio: Positive = 1.0  # LoRA+ (Hayou et al., 2024): how much faster B learns than A, e.g. 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.toys import BYTES, CONFIGS, tiny_model
 from tunesmith import recipe
@@ -100,3 +101,30 @@ def test_beside_an_adapter_the_rows_of_new_tokens_train_and_no_others(kind: str,
         assert torch.equal(trained[:BYTES], old[:BYTES])
         assert not torch.allclose(trained[BYTES:], old[BYTES:])
     assert not torch.allclose(merged(ids).logits, before)
+
+
+@pytest.mark.parametrize("variant", ["rslora", "dora"])
+def test_variants_start_as_nothing_and_are_themselves(variant: str) -> None:
+    plain, other = (Lora(recipe.Lora(rank=4, variant=name))(tiny_model()) for name in ("plain", variant))
+    ids = torch.arange(20)[None]
+    torch.testing.assert_close(other(input_ids=ids).logits, tiny_model()(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
+    found = [[module.scaling for module in model.modules() if isinstance(getattr(module, "scaling", None), dict)]
+             for model in (plain, other)]  # fmt: skip
+    scales = [scaling[0]["default"] for scaling in found]
+    assert scales == ([4.0, 8.0] if variant == "rslora" else [4.0, 4.0])
+    lengths = [name for name, _ in other.named_parameters() if "magnitude" in name]
+    assert bool(lengths) == (variant == "dora")
+
+
+@pytest.mark.parametrize(
+    ("width", "inner", "layers", "millions"), [(4096, 11008, 32, 17.89), (5120, 13824, 40, 28.02)], ids=["7B", "13B"]
+)
+def test_the_parameter_counts_of_belle(width: int, inner: int, layers: int, millions: float) -> None:
+    """LLaMA-7B and -13B with rank 8 on all but o_proj, as BELLE reports them."""
+    config = LlamaConfig(
+        hidden_size=width, intermediate_size=inner, num_hidden_layers=layers, num_attention_heads=width // 128
+    )
+    with torch.device("meta"):
+        model = LlamaForCausalLM(config)
+        adapted = Lora(recipe.Lora(rank=8, targets="q_proj,k_proj,v_proj,gate_proj,down_proj,up_proj"))(model)
+    assert round(sizes(adapted)[0] / 1e6, 2) == millions

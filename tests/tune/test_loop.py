@@ -14,9 +14,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tests.toys import CONFIGS, random_examples, tiny_model
+from tunesmith import recipe
 from tunesmith.batch import Batch, Example
 from tunesmith.errors import UserError
 from tunesmith.models.precision import Precision, choose
+from tunesmith.models.surgery.lora import Lora
 from tunesmith.objectives.base import Sums
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.recipe import Budget
@@ -200,6 +202,16 @@ def test_the_rate_ends_at_its_floor_and_a_warm_up_may_be_in_steps() -> None:
     lr_at = schedule(Budget(lr=1.0, schedule="linear", lr_floor=0.1, warmup=5), 105)
     assert [lr_at(done) for done in (0, 4, 5)] == pytest.approx([0.2, 1.0, 1.0])
     assert lr_at(105) == pytest.approx(0.1)
+
+
+def test_the_second_matrix_of_an_adapter_may_learn_faster() -> None:
+    model = Lora(recipe.Lora(rank=2))(tiny_model())
+    optimizer = make_optimizer(model, Budget(), lr_ratio=16.0)
+    work = [Work(CrossEntropy(), feed.batches(random_examples(2), 1000, 0))]
+    list(fit(model, [work], optimizer, lambda done: 1e-3))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    rates = {names[id(p)].split(".")[-3]: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert rates == pytest.approx({"lora_A": 1e-3, "lora_B": 16e-3})
 
 
 def test_wsd_stays_and_falls_over_the_last_fifth() -> None:

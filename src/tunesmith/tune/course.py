@@ -39,11 +39,12 @@ class Course:
     save: Saver
     watch: Watcher
     state: State
+    lr_ratio: float = 1.0
     optimizer: Optimizer = field(init=False)
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self.optimizer = make_optimizer(self.model, self.budget)
+        self.optimizer = make_optimizer(self.model, self.budget, self.lr_ratio)
 
     def resume(self) -> None:
         """Go back to the last checkpoint."""

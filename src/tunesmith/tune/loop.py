@@ -65,7 +65,7 @@ def fit(
         start = time.perf_counter()
         model.train()
         for group in optimizer.param_groups:
-            group["lr"] = lr_at(number - 1)
+            group["lr"] = lr_at(number - 1) * group.get("scale", 1.0)
         totals = [accumulate(model, work, precision) for work in step]
         sum_gradients(trainable(model))
         norm = clip_grad_norm_(trainable(model), max_grad_norm)

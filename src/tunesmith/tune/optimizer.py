@@ -10,16 +10,26 @@ from torch.optim import Adafactor, AdamW, Optimizer
 from tunesmith.recipe import Budget
 
 Groups = list[dict[str, Any]]
+SECOND = ".lora_B."  # what peft calls the matrix that starts as zero
 
 
-def make_optimizer(model: nn.Module, budget: Budget) -> Optimizer:
-    """The optimizer that the budget names; weight decay on matrices only, not on biases and norms."""
-    parameters = trainable(model)
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": budget.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return OPTIMIZERS[budget.optimizer]([group for group in groups if group["params"]], budget)
+def make_optimizer(model: nn.Module, budget: Budget, lr_ratio: float = 1.0) -> Optimizer:
+    """The optimizer that the budget names; weight decay on matrices only, not on biases and norms.
+
+    The second matrices of low-rank adapters learn `lr_ratio` times as fast: every group's rate is its "scale" of
+    what the schedule says.
+    """
+    groups: Groups = []
+    for faster in (False, True):
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad and (SECOND in name) == faster]
+        scale = lr_ratio if faster else 1.0
+        for decay, chosen in (
+            (budget.weight_decay, [p for _, p in named if p.ndim >= 2]),
+            (0.0, [p for _, p in named if p.ndim < 2]),
+        ):
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "scale": scale})
+    return OPTIMIZERS[budget.optimizer](groups, budget)
 
 
 def adamw(groups: Groups, budget: Budget) -> Optimizer:

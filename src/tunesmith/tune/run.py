@@ -85,7 +85,7 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
         way = shortcuts.again(model, state.way)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
     layout, objective = way.layout(budget.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
-    course = Course(model, objective, train, held, layout, budget, space, save, watch, state)
+    course = Course(model, objective, train, held, layout, budget, space, save, watch, state, job.stage.lora.lr_ratio)
     if state.step:
         course.resume()
     announce(course)

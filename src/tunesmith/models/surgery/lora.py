@@ -27,6 +27,8 @@ class Lora:
             lora_alpha=self.settings.alpha,  # type: ignore[arg-type]  # peft says int, and divides
             lora_dropout=self.settings.dropout,
             target_modules=targets(model, self.settings.targets),
+            use_rslora=self.settings.variant == "rslora",
+            use_dora=self.settings.variant == "dora",
             trainable_token_indices=new_token_names(model, self.new) or None,
         )
         with warnings.catch_warnings():
