@@ -82,8 +82,8 @@ class Tune:
 class Practice:
     """Small verifiable instructions in English and Chinese, in disjoint train and held-out parts."""
 
-    train: Count = 6000  # conversations to tune on
-    heldout: Count = 780  # tasks to score with; none shares its words or numbers with the training part
+    train: Count = 16_000  # conversations to tune on
+    heldout: Count = 848  # tasks to score with; none shares its words or numbers with the training part
     seed: CountOr0 = 0
 
 

@@ -5,7 +5,7 @@ from tunesmith.recipe import Budget, Practice, Recipe, Score, Tune
 
 def quickstart() -> Recipe:
     """Make practice data, score the embedded base, tune it, score the result on tasks it never saw."""
-    budget = Budget(epochs=2, lr=1e-3, batch_size=64, max_length=256, warmup=0.05)
+    budget = Budget(epochs=1, lr=1e-3, batch_size=32, micro_tokens=4096, max_length=256, warmup=0.05)
     return Recipe(
         "quickstart",
         "tune the embedded base on practice data and measure before and after",

@@ -1,8 +1,10 @@
 """The model as it trains: on its device, with its vocabulary grown, adapted or frozen as the recipe says."""
 
+import math
 import warnings
 
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
@@ -16,6 +18,8 @@ from tunesmith.proof import Proof
 from tunesmith.tune import proofs
 from tunesmith.tune.job import Job, vocabulary_size
 
+UNMET = 10  # times less probable than one word in the whole vocabulary
+
 
 def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model ready to train, and the proof that an adapter (if any) starts as nothing."""
@@ -23,13 +27,34 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
     if job.stage.tune.gradient_checkpointing:
         forget_activations(model)
     size = vocabulary_size(job.tokenizer)
-    new = tuple(sorted({*job.new_tokens, *range(rows(model), size)}))
+    new = tuple(sorted({*job.new_tokens, *range(rows(model), size), *unlearnt(job, model, sample)}))
     if new:
         model = GrowVocabulary(size, new)(model)
     if job.stage.adapter == "lora":
         model, proof = proofs.adapt(model, Lora(job.stage.lora, new), sample)
         return model, [proof]
     return Train(job.stage.train)(model), []  # the empty pattern matches all
+
+
+@torch.no_grad()
+def unlearnt(job: Job, model: PreTrainedModel, sample: list[Example]) -> set[int]:
+    """Control tokens in the rows that the base expects far less than a blind guess would: it never met them.
+
+    An adapter leaves the embeddings alone and could not learn to end a turn with such a token, so their rows train
+    too. (Training in full reaches them anyway.)
+    """
+    if job.stage.adapter == "full":
+        return set()
+    model.eval()
+    met: dict[int, list[float]] = {}
+    for row in sample:
+        logits = model(input_ids=torch.tensor([row.ids], device=model.device), use_cache=False).logits[0, :-1]
+        costs = cross_entropy(logits.float(), torch.tensor(row.ids[1:], device=model.device), reduction="none")
+        for token, cost in zip(row.ids[1:], costs.tolist(), strict=True):
+            met.setdefault(token, []).append(cost)
+    control = {*job.tokenizer.all_special_ids, *job.stop_ids}
+    unmet = math.log(UNMET * rows(model))
+    return {token for token, costs in met.items() if token in control and sum(costs) > unmet * len(costs)}
 
 
 def forget_activations(model: PreTrainedModel) -> None:
