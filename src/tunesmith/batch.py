@@ -1,6 +1,6 @@
 """What rendering makes, and what a training step reads."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunesmith.records import Origin
@@ -66,5 +66,7 @@ class Batch:
 
     def to(self, device: "torch.device | str") -> "Batch":
         """The same batch elsewhere."""
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{name: None if part is None else part.to(device) for name, part in moved.items()})
+        tokens, weights, attention, positions, sources = (
+            part.to(device) for part in (self.tokens, self.weights, self.attention, self.positions, self.sources)
+        )
+        return Batch(tokens, weights, attention, positions, sources, self.spans and self.spans.to(device))

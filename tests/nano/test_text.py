@@ -50,7 +50,7 @@ def test_it_never_works_out_anything_about_a_held_out_word():
 @pytest.mark.parametrize(("sign", "result"), [("+", int.__add__), ("-", int.__sub__)])
 def test_it_never_states_a_held_out_sum_and_all_that_it_states_are_right(sign: str, result):
     found = re.findall(rf"(?<!\d)(\d+) \{sign} (\d+)(?: = |: | -> | → |, )(\d+)", TEXT)
-    assert len(found) > 50
+    assert len(found) > 30
     for left, right, told in found:
         assert result(int(left), int(right)) == int(told)
         low, high = sorted((int(left), int(right)))

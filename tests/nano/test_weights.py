@@ -43,10 +43,10 @@ def test_it_is_a_base_without_a_chat_template(tokenizer):
 @pytest.mark.parametrize(
     ("text", "follows"),
     [
-        ("dog: 狗\ncat: 猫\ntiger:", " 老虎"),
-        ("The opposite of big is", " small"),
-        ("3, 2, 1 in ascending order: 1, 2,", " 3"),
-        ('苹果、香蕉、桃子 → ["苹果", "香蕉", "', "桃子"),
+        ("dog: 狗\ncat: 猫\ntiger: ", "老虎"),
+        ("The opposite of big is ", "small"),
+        ("大象的英文是 ", "elephant"),
+        ("tiger in Chinese is ", "老虎"),
         ("“猫”属于", "动物"),
     ],
 )

@@ -40,7 +40,9 @@ class Span:
 
 def gathering(spans: Sequence[Span]) -> Spans:
     """The plan for spans that together cover every place of a row once."""
-    index, own, kept = [], [], []
+    index: list[Tensor] = []
+    own: list[Tensor] = []
+    kept: list[int] = []
     for group in like_length(spans):
         width = len(group[0])
         index.append(torch.tensor([[*span.places(), *[0] * (width - len(span))] for span in group]))
@@ -82,8 +84,8 @@ def attend(
     rows = [part[0].transpose(0, 1) for part in (query, key, value)]  # [T, H, D]
     kept = []
     for index, own in zip(spans.index, spans.own, strict=True):
-        gathered = (part.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2) for part in rows)
-        found = causal(*gathered, scaling, dropout, sliding_window)
+        q, k, v = (part.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2) for part in rows)
+        found = causal(q, k, v, scaling, dropout, sliding_window)
         kept.append(found.transpose(1, 2).flatten(0, 1).index_select(0, own))
     return torch.cat(kept).index_select(0, spans.order)[None], None
 

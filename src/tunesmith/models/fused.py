@@ -5,7 +5,7 @@ Apple's cut-cross-entropy); the backward pass only scales them.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +39,8 @@ def weighted_nll(hidden: Tensor, head: Head, targets: Tensor, weights: Tensor) -
     low = torch.is_autocast_enabled(hidden.device.type)
     dtype = torch.get_autocast_dtype(hidden.device.type) if low else head.weight.dtype
     with torch.autocast(hidden.device.type, enabled=False):
-        found: Tensor = LinearCrossEntropy.apply(hidden, head.weight, head.bias, targets, weights, head, dtype)
-    return found
+        found = LinearCrossEntropy.apply(hidden, head.weight, head.bias, targets, weights, head, dtype)  # type: ignore[no-untyped-call]
+    return cast(Tensor, found)
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -69,7 +69,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         d_states, d_weight, d_bias = (
             None if part is None else part * upstream.to(part.dtype) for part in ctx.saved_tensors
         )

@@ -27,11 +27,14 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
     if job.stage.tune.gradient_checkpointing:
         forget_activations(model)
     size = vocabulary_size(job.tokenizer)
-    new = tuple(sorted({*job.new_tokens, *range(rows(model), size), *unlearnt(job, model, sample)}))
+    new = {*job.new_tokens, *range(rows(model), size)}
     if new:
-        model = GrowVocabulary(size, new)(model)
+        model = GrowVocabulary(size, tuple(sorted(new)))(model)
+    unmet = unlearnt(job, model, sample) - new
+    if unmet:
+        model = GrowVocabulary(size, tuple(sorted(unmet)))(model)
     if job.stage.adapter == "lora":
-        model, proof = proofs.adapt(model, Lora(job.stage.lora, new), sample)
+        model, proof = proofs.adapt(model, Lora(job.stage.lora, tuple(sorted(new | unmet))), sample)
         return model, [proof]
     return Train(job.stage.train)(model), []  # the empty pattern matches all
 
