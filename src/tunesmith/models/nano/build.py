@@ -85,6 +85,7 @@ def pretrain(
 def make(folder: Path, course: Course, shape: Shape, watch: Watch) -> dict[str, Any]:
     start = time.perf_counter()
     model = fresh(shape, tokens.build().get_vocab_size(), course.seed)
+    torch.nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu")
     watch.begin(course.steps, 0)
     losses = []
     for report in train(model, course):

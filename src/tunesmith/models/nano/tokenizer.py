@@ -22,22 +22,8 @@ JOINTS = (
     *("a", "an", "and", "are", "as", "at", "but", "by", "came", "does", "for", "from", "had", "has", "have", "he", "I"),
     *("if", "in", "is", "it", "like", "near", "not", "of", "on", "one", "or", "out", "she", "so", "that", "the"),
     *("their", "them", "then", "there", "these", "they", "this", "to", "was", "were", "what", "which", "who", "with"),
-    *(
-        "in the",
-        "is in the",
-        "is the",
-        "of the",
-        "on the",
-        "that the",
-        "to the",
-        "was in",
-        "with the",
-        "=",
-        "-",
-        "|",
-        "+",
-    ),
-    *("×", "->", "→"),
+    *("in the", "is in the", "is the", "of the", "on the", "that the", "to the", "was in", "with the"),
+    *("=", "-", "|", "+", "×", "->", "→"),
 )
 MARKS = (", ", ". ", ": ", "; ", "? ", "! ", '" ')
 
