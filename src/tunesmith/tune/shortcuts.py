@@ -92,6 +92,8 @@ def difference(
     batches = way.layout(1 << 62, pad).batches(rows)
     try:
         found = measure(model, objective.with_fused(way.fused), batches)
+    except torch.OutOfMemoryError:  # says nothing about the way; tune tells what to lower
+        raise
     except (NotImplementedError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         return float("inf"), brief(error)
     apart = max(abs(found.loss - alone.loss) / max(abs(alone.loss), 1e-12), distance(found.gradient, alone.gradient))
