@@ -17,6 +17,8 @@ from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
 from tunesmith.tune.feed import fingerprint
 
+FREE = ("sharding",)  # settings of the budget that a resumed run may change: they leave the result as it is
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -42,7 +44,10 @@ class Job:
 
     def identity(self) -> dict[str, Any]:
         """What the run depends on besides the code, as JSON gives it back."""
-        parts = {"config": asdict(self.stage), "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
+        config = asdict(self.stage)
+        for name in FREE:
+            del config["tune"][name]
+        parts = {"config": config, "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
         return dict(json.loads(json.dumps(parts)))
 
     @property

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from tunesmith.artifact import MANIFEST, sync_tree, write_json, write_text
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.tune.parallel import leads
 
 CHECKPOINTS = "checkpoints"
 LOG = "log.jsonl"
@@ -66,6 +67,8 @@ class Workspace:
         shutil.rmtree(self.hidden, ignore_errors=True)
 
     def append(self, name: str, record: dict[str, Any]) -> None:
+        if not leads():
+            return
         with (self.folder / name).open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(record) + "\n")
 
