@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel, set_peft_model_state_dict
-from safetensors.torch import load_file
+from peft import PeftModel
+from torch import Tensor
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
@@ -52,7 +52,8 @@ def write(folder: Path, model: PreTrainedModel, optimizer: Optimizer, state: Sta
     for leftover in (temporary, folder / name):
         shutil.rmtree(leftover, ignore_errors=True)
     save(model, temporary)
-    store({"optimizer": optimizer.state_dict(), "random": random_state()}, temporary / TRAINING)
+    learning = {"optimizer": optimizer.state_dict(), "random": random_state(), "adapter": adapter_state(model)}
+    store(learning, temporary / TRAINING)
     write_json(temporary / STATE, asdict(state))
     sync_tree(temporary)
     temporary.rename(folder / name)
@@ -103,9 +104,17 @@ def restore(checkpoint: Path, model: PreTrainedModel, optimizer: Optimizer) -> N
 def restore_weights(checkpoint: Path, model: PreTrainedModel) -> None:
     """Load the weights of a checkpoint into a model of the same shape."""
     if isinstance(model, PeftModel):
-        set_peft_model_state_dict(model, load_file(checkpoint / "adapter_model.safetensors"))
+        training = torch.load(checkpoint / TRAINING, map_location="cpu", weights_only=True)
+        model.load_state_dict(training["adapter"], strict=False)
     else:
         model.load_state_dict(load_folder(checkpoint, "fp32").state_dict())
+
+
+def adapter_state(model: PreTrainedModel) -> dict[str, Tensor]:
+    """What trains of an adapted model, by name: more than is saved, where a network makes what is saved."""
+    if not isinstance(model, PeftModel):
+        return {}
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def random_state() -> dict[str, Any]:
