@@ -242,6 +242,7 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
     """The model without an adapter: what the adapter adds goes into the weights, in full precision."""
     from peft import PeftModel
 
+    from tunesmith.models.surgery.adapter import merge_rows
     from tunesmith.models.surgery.quantize import dequantized, quantization
 
     if not isinstance(model, PeftModel):
@@ -253,6 +254,7 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
             tr("tune {base} itself, or an adapter of it that changes weights: lora, qlora or ia3", base=name),
         )
     whole = dequantized(model) if quantization(model) else model
+    merge_rows(whole)
     return cast(PreTrainedModel, whole.merge_and_unload())
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from peft import PeftConfig, get_peft_model
+from peft.utils import TrainableTokensWrapper
+from torch import nn
 from transformers import PreTrainedModel
 
 from tunesmith.errors import UserError
@@ -25,6 +27,13 @@ def adapt(model: PreTrainedModel, config: PeftConfig, new: Sequence[int] = ()) -
 def token_rows(model: Any) -> dict[str, list[int]]:
     """The embedding rows that were trained beside the adapter."""
     return getattr(model.active_peft_config, TOKEN_ROWS, None) or {}
+
+
+def merge_rows(model: nn.Module) -> None:
+    """Write the trained rows into their embeddings. peft does it when it merges LoRA, and fails at (IA)³."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, TrainableTokensWrapper):
+            model.set_submodule(name, module.unload_and_optionally_merge_module(True, False, None))
 
 
 def module_names(model: PreTrainedModel, wanted: str, setting: str) -> list[str]:
