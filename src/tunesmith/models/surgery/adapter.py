@@ -19,6 +19,11 @@ TOKEN_ROWS = "trainable_token_indices"  # module → rows; peft reads it from an
 def adapt(model: PreTrainedModel, config: PeftConfig, new: Sequence[int] = ()) -> PreTrainedModel:
     """Freeze the model and put peft's adapter into it; beside the adapter train the embedding rows of `new` tokens."""
     setattr(config, TOKEN_ROWS, new_token_names(model, new) or None)
+    return apply(model, config)
+
+
+def apply(model: PreTrainedModel, config: PeftConfig) -> PreTrainedModel:
+    """The model with a new adapter of exactly these settings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft speaks of what it settles by itself
         return cast(PreTrainedModel, get_peft_model(model, config))

@@ -78,9 +78,15 @@ def set_aside(model: PeftModel) -> None:
 
 def save_difference(model: PeftModel, folder: Path) -> None:
     """Write a plain adapter of twice the rank, W + s·(B·A - B₀·A₀), over what peft wrote into `folder`."""
-    learnt = get_peft_model_state_dict(model, save_embedding_layers=False)
-    learnt |= cast(Any, model.base_model).subtract_mutated_init(learnt, START, {})
-    save_file({name: part.contiguous() for name, part in learnt.items()}, folder / "adapter_model.safetensors")
+    learnt, start = (
+        get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False) for name in ("default", START)
+    )
+    for name, part in learnt.items():
+        if ".lora_A." in name:
+            learnt[name] = torch.cat([part, start[name]])
+        elif ".lora_B." in name:
+            learnt[name] = torch.cat([part, -start[name]], dim=1)
+    save_file(learnt, folder / "adapter_model.safetensors")
     config = cast(LoraConfig, deepcopy(model.peft_config["default"]))
     config.init_lora_weights, config.inference_mode = True, True
     config.r, config.lora_alpha = 2 * config.r, 2 * config.lora_alpha

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from peft import PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from tunesmith.errors import UserError, missing_extra
 from tunesmith.messages import tr
 from tunesmith.models.adapted import bare
+from tunesmith.models.surgery.adapter import apply
 
 BLOCK = 64  # weights that share one scale
 
@@ -86,6 +87,6 @@ def dequantized(model: PeftModel) -> PeftModel:
     """The same adapter on the same weights, in which every 4-bit number is written out: merging then loses nothing."""
     config, learnt = model.peft_config["default"], get_peft_model_state_dict(model, save_embedding_layers=False)
     base = cast(Any, model).unload().dequantize()
-    again = cast(PeftModel, get_peft_model(base, config))
+    again = cast(PeftModel, apply(base, config))
     set_peft_model_state_dict(again, learnt)
     return again
