@@ -9,10 +9,10 @@ from transformers import PreTrainedModel
 
 from tunesmith.batch import Batch, Example
 from tunesmith.messages import tr
+from tunesmith.models.adapted import bare
 from tunesmith.models.attention import NAME, take_over
 from tunesmith.models.load import brief
 from tunesmith.objectives.base import Objective
-from tunesmith.objectives.causal import bare
 from tunesmith.proof import Proof
 from tunesmith.recipe import LossPer
 from tunesmith.tune.feed import Layout, collate
@@ -57,7 +57,7 @@ def choose(
     own = inner.config._attn_implementation
     alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
     packing = packing and take_over(inner)
-    found, apart, tried = PLAIN, 0.0, []
+    found, least, tried = PLAIN, 0.0, []
     for way in BEST_FIRST:
         if way.packed > packing or way.shared > (not drops(model)):
             continue
@@ -65,7 +65,7 @@ def choose(
             inner.set_attn_implementation(NAME if way.packed else own)
         apart, why = difference(model, objective, rows, pad, way, alone)
         if apart <= LIMIT:
-            found = way
+            found, least = way, apart
             break
         tried.append(tr("not {way} ({why})", way=way, why=why))
     if packing and not found.packed:
@@ -74,9 +74,9 @@ def choose(
     detail = tr(
         "{way}: loss and gradient differ by {apart} (relative) from those of each row alone",
         way=found,
-        apart=f"{apart:.1e}",
+        apart=f"{least:.1e}",
     )
-    return found, Proof("shortcuts_change_nothing", True, len(rows), "; ".join([detail, *tried]), apart, LIMIT)
+    return found, Proof("shortcuts_change_nothing", True, len(rows), "; ".join([detail, *tried]), least, LIMIT)
 
 
 def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
