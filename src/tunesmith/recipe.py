@@ -86,7 +86,7 @@ class Budget:
     optimizer: Literal["adamw", "adafactor"] = "adamw"
     loss_per: LossPer = "token"  # what counts alike in a step; micro_batch: as most trainers of 2023 did
     batch_size: Count = 32  # examples in one optimizer step
-    micro_tokens: Count = 8192  # padded tokens in one forward pass; more passes accumulate
+    micro_tokens: CountOr0 = 0  # tokens in one forward pass, more passes accumulate; 0: as fit the memory, to 8192
     packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
     max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
     overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
