@@ -67,7 +67,7 @@ def test_each_kind_is_proved_by_what_it_can_promise(done: tuple[str, Path]) -> N
     way, out = done
     names = {proof["name"] for proof in read(out / "manifest.json")["proofs"]}
     assert ("adapter_identity" in names) == (way not in SOFT)
-    assert ({"soft_prompt_is_peft's", "soft_prompt_learns"} <= names) == (way in SOFT)
+    assert ({"soft_prompt_as_in_peft", "soft_prompt_learns"} <= names) == (way in SOFT)
     assert {"padding_changes_nothing", "frozen_receive_no_gradient", "saved_equals_trained"} <= names
 
 

@@ -52,7 +52,7 @@ def soft_prompt(model: PreTrainedModel, objective: Objective, rows: Sequence[Exa
     model.eval()
     apart = max(distance(logits(model, row), by_peft(model, row)) for row in rows)
     detail = tr("the logits differ by {apart} (relative) from those that peft computes", apart=f"{apart:.1e}")
-    return [judged("soft_prompt_is_peft's", len(rows), detail, apart), prompt_learns(model, objective, rows, pad)]
+    return [judged("soft_prompt_as_in_peft", len(rows), detail, apart), prompt_learns(model, objective, rows, pad)]
 
 
 @torch.no_grad()
