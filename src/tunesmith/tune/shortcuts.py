@@ -21,6 +21,8 @@ from tunesmith.tune.parallel import agreed, compute, local
 LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
 FLOOR = 1e-2  # a tensor whose gradient is under this share of the largest is measured against that share
 
+LARGE, EVERY = 1 << 20, 61  # of tensors with more numbers than that, every 61st is compared
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -104,7 +106,7 @@ def difference(
 
 
 def measure(model: PreTrainedModel, objective: Objective, batches: Sequence[Batch]) -> Measured:
-    """Loss per term, and the gradient of every parameter that has one (of a split one, this process's part)."""
+    """Loss per term, and witnesses of the gradient of every parameter that has one (of a split one, of its part)."""
     model.zero_grad(set_to_none=True)
     terms = sum(float(objective.terms(batch)) for batch in batches)
     loss = 0.0
@@ -112,8 +114,17 @@ def measure(model: PreTrainedModel, objective: Objective, batches: Sequence[Batc
         part = compute(model, objective, batch.to(model.device)).loss / terms
         part.backward()
         loss += float(part.detach())
-    gradient = {name: local(p.grad) for name, p in model.named_parameters() if p.grad is not None}
+    gradient = {name: witness(local(p.grad)) for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
     return Measured(loss, gradient)
+
+
+def witness(gradient: Tensor) -> Tensor:
+    """What is kept of a gradient to compare: all of a small one; of a large one a part of every row, and its norm."""
+    if gradient.numel() <= LARGE:
+        return gradient
+    norm = torch.linalg.vector_norm(gradient) / gradient.numel() ** 0.5
+    return torch.cat([gradient.flatten()[::EVERY], norm[None]])
 
 
 def distance(left: dict[str, Tensor], right: dict[str, Tensor]) -> float:
