@@ -74,12 +74,16 @@ class KillAt(Silent):
 
 
 def lines(path: Path) -> list[dict[str, float]]:
-    return [{**json.loads(line), "seconds": 0} for line in path.read_text().splitlines()]
+    return [untimed(json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def untimed(line: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in line.items() if "second" not in name and name != "mfu"}
 
 
 def same(one: Path, other: Path) -> None:
-    """Same log, same evaluations, same weights: to the last bit."""
-    for name in ("log.jsonl", "eval.jsonl"):
+    """Same log, same evaluations, same answers, same weights: to the last bit."""
+    for name in ("log.jsonl", "eval.jsonl", "samples.jsonl"):
         assert lines(one / name) == lines(other / name)
     name = "adapter_model.safetensors" if (one / "base.json").exists() else "model.safetensors"
     left, right = load_file(one / name), load_file(other / name)

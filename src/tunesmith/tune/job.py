@@ -17,6 +17,8 @@ from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
 from tunesmith.tune.feed import fingerprint
 
+WATCHING = ("samples", "track")  # settings that change what is seen of a run, and nothing of the run
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -42,7 +44,9 @@ class Job:
 
     def identity(self) -> dict[str, Any]:
         """What the run depends on besides the code, as JSON gives it back."""
-        parts = {"config": asdict(self.stage), "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
+        config = asdict(self.stage)
+        config["tune"] = {name: value for name, value in config["tune"].items() if name not in WATCHING}
+        parts = {"config": config, "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
         return dict(json.loads(json.dumps(parts)))
 
     @property
@@ -102,3 +106,11 @@ def refuse_unusable(job: Job) -> None:
 def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
     """One more than the highest id; ids may have gaps."""
     return max(tokenizer.get_vocab().values()) + 1
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
