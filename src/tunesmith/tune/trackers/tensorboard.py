@@ -1,7 +1,7 @@
 """TensorBoard: event files in OUT/tensorboard."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -17,7 +17,7 @@ class TensorBoard:
 
     space: Workspace
     known: str = "tensorboard"
-    open: tuple[Path, SummaryWriter] | None = field(default=None)
+    open: tuple[Path, SummaryWriter] | None = None
 
     @property
     def where(self) -> str:
@@ -27,7 +27,10 @@ class TensorBoard:
     def writer(self) -> SummaryWriter:
         """In OUT as it is called now; TensorBoard reads several files of one folder as one run."""
         folder = self.space.folder / self.known
-        if self.open is None or self.open[0] != folder:
+        if self.open and self.open[0] != folder:
+            self.open[1].close()
+            self.open = None
+        if self.open is None:
             self.open = folder, SummaryWriter(str(folder))
         return self.open[1]
 
