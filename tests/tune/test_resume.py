@@ -23,7 +23,15 @@ from tunesmith.tune.run import tune
 from tunesmith.tune.watch import Silent
 
 BUDGET = Budget(
-    epochs=2, lr=1e-2, batch_size=4, micro_tokens=80, precision="fp32", checkpoint_every=3, eval_share=0.1, seed=5
+    epochs=2,
+    lr=1e-2,
+    batch_size=4,
+    micro_tokens=80,
+    precision="fp32",
+    checkpoint_every=3,
+    eval_share=0.1,
+    samples=1,
+    seed=5,
 )
 ADAPTERS = ["full", "lora"]
 
