@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import trackio
+from trackio.run import Run
 
 from tunesmith.messages import tr
 from tunesmith.tune.samples import Sample, markdown
@@ -17,7 +18,7 @@ PROJECT = "tunesmith"
 class Trackio:
     """trackio sends what it is told twice a second; a kill loses what waits."""
 
-    run: trackio.Run
+    run: Run
 
     @property
     def known(self) -> str:
