@@ -54,6 +54,7 @@ class Budget:
     beta2: Below1 = 0.999
     max_grad_norm: Positive = 1.0
     gradient_checkpointing: bool = False
+    sharding: Literal["none", "full"] = "none"  # of several processes each holds: none: the whole model; full: its part
     eval_share: Below1 = 0.0  # share of the examples held out to measure the loss
     eval_every: CountOr0 = 0  # steps between evaluations; 0: at the end of each epoch
     samples: CountOr0 = 2  # held-out prompts that are answered at each evaluation

@@ -309,7 +309,6 @@ def test_an_interrupted_run_keeps_its_checkpoint_and_nothing_else(base: Path, tm
         tune(job(base, "full", {"checkpoint_every": 2}), tmp_path / "out", watch=Interrupt())
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "checkpoints" / "last").resolve().name == "step-000004"
-    assert load_model(str(tmp_path / "out" / "checkpoints" / "last")).config.vocab_size == 258
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(base: Path, tmp_path: Path) -> None:

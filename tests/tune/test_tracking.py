@@ -16,6 +16,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.toys import byte_tokenizer, random_examples, save_base
+from tests.tune.test_processes import together
 from tunesmith.config import apply, from_words
 from tunesmith.errors import UserError
 from tunesmith.models.load import load_model
@@ -81,7 +82,7 @@ def curve(found: EventAccumulator, tag: str) -> list[tuple[int, float]]:
     return sorted((event.step, event.value) for event in found.Scalars(tag))
 
 
-@pytest.mark.parametrize("at", [2, 5, 9])
+@pytest.mark.parametrize("at", [2, 8, 11])
 def test_tensorboard_holds_every_step_once_also_after_a_kill(base: Path, tmp_path: Path, at: int) -> None:
     """At most the step in which it was killed is lost. What comes before the first checkpoint, at step 3, is anew."""
     out = tmp_path / "out"
@@ -110,10 +111,21 @@ def test_tensorboard_holds_the_settings_and_the_answers(base: Path, tmp_path: Pa
 
 
 def test_a_resumed_run_may_be_watched_otherwise(base: Path, tmp_path: Path) -> None:
-    killed(lambda: tune(job(base), tmp_path / "out", watch=KillAt(5)))
+    killed(lambda: tune(job(base), tmp_path / "out", watch=KillAt(8)))
+    last = int((tmp_path / "out" / "checkpoints" / "last").resolve().name.removeprefix("step-"))
     tune(job(base, "tensorboard", samples=2), tmp_path / "out", resume=True)
     found = curve(events(tmp_path / "out" / "tensorboard"), "train/loss")
-    assert [step for step, _ in found] == list(range(4, len(lines(tmp_path / "out" / "log.jsonl")) + 1))
+    assert [step for step, _ in found] == list(range(last + 1, len(lines(tmp_path / "out" / "log.jsonl")) + 1))
+
+
+def test_of_several_processes_one_tells(base: Path, tmp_path: Path) -> None:
+    def work() -> None:
+        tune(job(base, "tensorboard", sharding="full"), tmp_path / "out")
+
+    assert together(work, 2, tmp_path / "meet") == [0, 0]
+    found = curve(events(tmp_path / "out" / "tensorboard"), "train/mfu")
+    assert [step for step, _ in found] == list(range(1, len(lines(tmp_path / "out" / "log.jsonl")) + 1))
+    assert all(value > 0 for _, value in found)
 
 
 class Spy:

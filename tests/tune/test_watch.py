@@ -48,7 +48,7 @@ def test_a_terminal_shows_a_bar_and_under_it_the_figures(language: str) -> None:
 def test_elsewhere_a_line_now_and_then() -> None:
     out = StringIO()
     for every in (-1.0, 60.0):
-        with Live(Console(file=out, width=80), every=every) as live:
+        with Live(Console(file=out, width=80, soft_wrap=True), every=every) as live:
             live.begin(100, 0)
             for step in (1, 2, 3):
                 live.step(report(step))

@@ -17,7 +17,8 @@ from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
 from tunesmith.tune.feed import fingerprint
 
-WATCHING = ("samples", "track")  # settings that change what is seen of a run, and nothing of the run
+# settings of the budget that a resumed run may change: they leave the result as it is
+FREE = ("samples", "sharding", "track")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,8 @@ class Job:
     def identity(self) -> dict[str, Any]:
         """What the run depends on besides the code, as JSON gives it back."""
         config = asdict(self.stage)
-        config["tune"] = {name: value for name, value in config["tune"].items() if name not in WATCHING}
+        for name in FREE:
+            del config["tune"][name]
         parts = {"config": config, "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
         return dict(json.loads(json.dumps(parts)))
 

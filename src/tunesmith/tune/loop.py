@@ -17,7 +17,7 @@ from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.tune.optimizer import trainable
-from tunesmith.tune.parallel import sum_gradients, sum_over_ranks
+from tunesmith.tune.parallel import compute, sum_gradients, sum_over_ranks, whole
 from tunesmith.tune.schedule import Schedule
 
 
@@ -81,7 +81,7 @@ def fit(
             group["lr"] = lr_at(number - 1) * group.get("scale", 1.0)
         totals = [accumulate(model, work, precision) for work in step]
         sum_gradients(trainable(model))
-        norm = clip_grad_norm_(trainable(model), max_grad_norm)
+        norm = whole(clip_grad_norm_(trainable(model), max_grad_norm))
         grad_norm, *sums = torch.cat([norm.double()[None].to(model.device), *totals]).tolist()  # waits for the device
         report = summary(number, lr_at(number - 1), grad_norm, [work.objective.metrics for work in step], sums)
         refuse_non_finite(report)
@@ -104,7 +104,7 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:
         with arithmetic(precision, device):
-            sums = work.objective(model, batch.to(device))
+            sums = compute(model, work.objective, batch.to(device))
         (work.weight * sums.loss / terms).backward()
         values = [work.weight * sums.loss.detach(), *(sums.metrics[name] for name in work.objective.metrics)]
         measured += torch.stack(values) / terms

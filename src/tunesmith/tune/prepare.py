@@ -17,13 +17,17 @@ from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
 from tunesmith.tune import proofs
 from tunesmith.tune.job import Job, vocabulary_size
+from tunesmith.tune.parallel import shard
 
 UNMET = 10  # times less probable than one word in the whole vocabulary
 
 
 def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model ready to train, and the proof that an adapter (if any) starts as nothing."""
-    model = merged(job.model).to(device)  # type: ignore[arg-type]  # transformers' annotation lacks self
+    split = job.stage.tune.sharding == "full"
+    model = merged(job.model)
+    if not split:
+        model = model.to(device)  # type: ignore[arg-type]  # transformers' annotation lacks self
     if job.stage.tune.gradient_checkpointing:
         forget_activations(model)
     size = vocabulary_size(job.tokenizer)
@@ -35,8 +39,9 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
         model = GrowVocabulary(size, tuple(sorted(unmet)))(model)
     if job.stage.adapter == "lora":
         model, proof = proofs.adapt(model, Lora(job.stage.lora, tuple(sorted(new | unmet))), sample)
-        return model, [proof]
-    return Train(job.stage.train)(model), []  # the empty pattern matches all
+        return shard(model) if split else model, [proof]
+    model = Train(job.stage.train)(model)  # the empty pattern matches all
+    return shard(model) if split else model, []
 
 
 @torch.no_grad()

@@ -14,10 +14,11 @@ from tunesmith.models.load import brief, read_object
 from tunesmith.models.precision import choose
 from tunesmith.models.surgery.base import sizes
 from tunesmith.proof import Proof, require
-from tunesmith.tune import checkpoint, feed, proofs, shortcuts
+from tunesmith.tune import checkpoint, feed, parallel, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, flat, refuse_contradictions, refuse_unusable
+from tunesmith.tune.parallel import leads, wait_for_all
 from tunesmith.tune.plot import plot_run
 from tunesmith.tune.prepare import prepare
 from tunesmith.tune.save import Saver
@@ -27,6 +28,7 @@ from tunesmith.tune.watch import Silent, Watcher, peak_memory
 from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace, writing
 
 SILENT = Silent()
+BEST = ".best"  # under checkpoints, until the run is finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
     checkpoint yet, it begins anew.
     """
     space = Workspace(out)
-    space.begin(resume)
+    if leads():
+        space.begin(resume)
+    wait_for_all()
     try:
         refuse_contradictions(job)
         refuse_unusable(job)
@@ -66,7 +70,8 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
             tr("lower tune.micro_tokens, set tune.gradient_checkpointing=true, or use adapter=lora"),
         ) from error
     finally:
-        space.forget()
+        if leads():
+            space.forget()
 
 
 def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Course:
@@ -75,7 +80,7 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     if state:
         refuse_changed(state.identity, job.identity())
     torch.manual_seed(budget.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = parallel.device()
     train, held = feed.split(job.examples, budget.eval_share)
     sample = proofs.sample(train, budget.micro_tokens)
     model, made = prepare(job, device, sample)
@@ -86,6 +91,7 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
         state = first_state(job, made, way, device)
     else:
         way = shortcuts.again(model, state.way)
+    parallel.own_randomness(budget.seed)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
     layout, objective = way.layout(budget.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
     course = Course(model, objective, train, held, layout, budget, space, save, watch, state, job.stage.lora.lr_ratio)
@@ -136,11 +142,17 @@ def conclude(job: Job, course: Course) -> TuneResult:
     """Save, prove that what was saved is what was trained, and put it in place."""
     space, state, seconds = course.space, course.state, course.seconds
     if job.stage.tune.keep == "best" and state.best_step not in (None, state.step):
-        checkpoint.restore_weights(space.checkpoints / "best", course.model)
+        course.back_to("best")
     made = space.folder / ".model"
-    shutil.rmtree(made, ignore_errors=True)
+    if leads():
+        shutil.rmtree(made, ignore_errors=True)
+    rows = proofs.sample(course.train, course.budget.micro_tokens)
+    trained = [proofs.logits(course.model, row) for row in rows]
     course.save(course.model, made)
-    proof = proofs.saved_equals_trained(made, course.model, proofs.sample(course.train, course.budget.micro_tokens))
+    keep_best(course)
+    if not leads():
+        return TuneResult(space.out, {}, [], seconds)
+    proof = proofs.saved_equals_trained(made, rows, trained)
     if not proof.passed:
         shutil.rmtree(made)
     require([proof], tr("report this with the model's config.json; only checkpoints, if any, were kept"))
@@ -148,8 +160,15 @@ def conclude(job: Job, course: Course) -> TuneResult:
     every = [*(Proof(**known) for known in state.proofs), proof]
     result = TuneResult(space.out, metrics(course), every, seconds)
     space.finish(made, manifest(job, course, result, made))
-    tidy(course)
+    tidy(space.checkpoints)
     return result
+
+
+def keep_best(course: Course) -> None:
+    """Where OUT holds the last weights and others were better, make a model of those too: checkpoints/best."""
+    if course.budget.keep == "last" and course.state.best_step not in (None, course.state.step):
+        course.back_to("best")
+        course.save(course.model, course.space.checkpoints / BEST)
 
 
 def metrics(course: Course) -> dict[str, Any]:
@@ -187,18 +206,18 @@ def manifest(job: Job, course: Course, result: TuneResult, folder: Path) -> dict
     }
 
 
-def tidy(course: Course) -> None:
-    """Keep of the checkpoints only the best one's model, where OUT holds another."""
-    folder, state = course.space.checkpoints, course.state
-    other = course.budget.keep == "last" and state.best_step not in (None, state.step)
-    if not folder.is_dir():
+def tidy(folder: Path) -> None:
+    """Of the checkpoints keep at most a model of the best."""
+    best = folder / BEST
+    if not best.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
         return
-    if not other:
-        shutil.rmtree(folder)
-        return
-    (folder / "last").unlink(missing_ok=True)
-    checkpoint.prune(folder)
-    (folder / "best" / checkpoint.TRAINING).unlink(missing_ok=True)
+    for link in ("last", "best"):
+        (folder / link).unlink(missing_ok=True)
+    best.rename(folder / "best")
+    for entry in folder.iterdir():
+        if entry.name != "best":
+            shutil.rmtree(entry)
 
 
 def finished(job: Job, space: Workspace, watch: Watcher) -> TuneResult:

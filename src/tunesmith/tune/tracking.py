@@ -17,7 +17,7 @@ from tunesmith.models.load import brief, read_object
 from tunesmith.recipe import Tune
 from tunesmith.tune.job import flat
 from tunesmith.tune.loop import Report
-from tunesmith.tune.parallel import rank
+from tunesmith.tune.parallel import leads
 from tunesmith.tune.samples import Sample
 from tunesmith.tune.watch import Watcher
 from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace
@@ -116,8 +116,8 @@ class Tracked:
 
 @contextmanager
 def tracked(watch: Watcher, stage: Tune, space: Workspace, logged: Logged) -> Iterator[Watcher]:
-    """`watch`, which for as long as this lasts tells the trackers of the stage too; only on the first rank."""
-    if not stage.tune.track or rank():
+    """`watch`, which for as long as this lasts tells the trackers of the stage too; in the leading process."""
+    if not stage.tune.track or not leads():
         yield watch
         return
     file = space.folder / TRACKING

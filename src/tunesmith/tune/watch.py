@@ -86,7 +86,7 @@ class Live:
             self.bar.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False, soft_wrap=not self.console.is_terminal)
+        self.console.print(text, markup=False)
 
     def begin(self, steps: int, done: int) -> None:
         self.started = self.spoke = time.monotonic()
