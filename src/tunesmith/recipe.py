@@ -17,6 +17,7 @@ CountOr0 = Annotated[int, Field(ge=0)]
 Thinking = Literal["keep", "none"]
 LossPer = Literal["token", "example", "micro_batch"]
 Adapter = Literal["full", "lora", "qlora", "ia3", "prefix", "prompt", "ptuning"]
+TrackerName = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 MaskName = Literal["answers", "last_answer", "everything"]
 
 
@@ -99,10 +100,12 @@ class Budget:
     sharding: Literal["none", "full"] = "none"  # of several processes each holds: none: the whole model; full: its part
     eval_share: Below1 = 0.0  # share of the examples held out to measure the loss
     eval_every: CountOr0 = 0  # steps between evaluations; 0: at the end of each epoch
+    samples: CountOr0 = 2  # held-out prompts that are answered at each evaluation
     checkpoint_every: CountOr0 = 0  # steps between checkpoints; 0: at the end of each epoch
     keep: Literal["last", "best"] = (
         "last"  # which weights OUT holds: after the last step, or at the lowest held-out loss
     )
+    track: tuple[TrackerName, ...] = ()  # who is told of the run besides OUT: tensorboard, trackio, wandb, mlflow
     seed: CountOr0 = 0
 
 

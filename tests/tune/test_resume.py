@@ -25,7 +25,15 @@ from tunesmith.tune.run import tune
 from tunesmith.tune.watch import Silent
 
 BUDGET = Budget(
-    epochs=2, lr=1e-2, batch_size=4, micro_tokens=80, precision="fp32", checkpoint_every=3, eval_share=0.1, seed=5
+    epochs=2,
+    lr=1e-2,
+    batch_size=4,
+    micro_tokens=80,
+    precision="fp32",
+    checkpoint_every=3,
+    eval_share=0.1,
+    samples=1,
+    seed=5,
 )
 ADAPTERS = ["full", "lora"]
 
@@ -76,12 +84,16 @@ class KillAt(Silent):
 
 
 def lines(path: Path) -> list[dict[str, float]]:
-    return [{**json.loads(line), "seconds": 0} for line in path.read_text().splitlines()]
+    return [untimed(json.loads(line)) for line in path.read_text("utf-8").split("\n")[:-1]]
+
+
+def untimed(line: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in line.items() if "second" not in name and name != "mfu"}
 
 
 def same(one: Path, other: Path) -> None:
-    """Same log, same evaluations, same weights: to the last bit."""
-    for name in ("log.jsonl", "eval.jsonl"):
+    """Same log, same evaluations, same answers, same weights: to the last bit."""
+    for name in ("log.jsonl", "eval.jsonl", "samples.jsonl"):
         assert lines(one / name) == lines(other / name)
     name = "adapter_model.safetensors" if (one / "base.json").exists() else "model.safetensors"
     left, right = load_file(one / name), load_file(other / name)
@@ -160,6 +172,8 @@ def test_a_torn_last_line_of_the_log_is_written_again(straight: tuple[str, Path]
     in_child(lambda: tune(job(base, adapter), tmp_path / "out", watch=KillAt(8)))
     with (tmp_path / "out" / "log.jsonl").open("a") as log:
         log.write('{"step": 9, "los')
+    with (tmp_path / "out" / "samples.jsonl").open("ab") as samples:
+        samples.write(b'{"step": 9, "prompt": "' + "猫".encode()[:2])
     tune(job(base, adapter), tmp_path / "out", resume=True)
     same(expected, tmp_path / "out")
 

@@ -64,10 +64,14 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_the_log_has_one_line_a_step_with_its_six_keys(tuned: TuneResult) -> None:
+KEYS = ["step", "loss", "lr", "grad_norm", "supervised_tokens", "seconds", "tokens"]
+KEYS += ["tokens_per_second", "supervised_tokens_per_second", "mfu"]
+
+
+def test_the_log_has_one_line_a_step_with_its_ten_keys(tuned: TuneResult) -> None:
     log = [json.loads(line) for line in (tuned.path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == list(range(1, len(log) + 1))
-    assert all(list(line) == ["step", "loss", "lr", "grad_norm", "supervised_tokens", "seconds"] for line in log)
+    assert all(list(line) == KEYS for line in log)
     assert tuned.metrics["steps"] == len(log)
     assert tuned.metrics["last_loss"] == log[-1]["loss"]
 

@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
+from tunesmith.models.operations import ideal_seconds
 from tunesmith.models.precision import Precision
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
@@ -21,10 +22,11 @@ from tunesmith.tune.feed import Layout
 from tunesmith.tune.loop import Report, Work, fit
 from tunesmith.tune.optimizer import make_optimizer
 from tunesmith.tune.parallel import leads, rank, world_size
+from tunesmith.tune.samples import ask
 from tunesmith.tune.save import Saver
 from tunesmith.tune.schedule import schedule
 from tunesmith.tune.watch import Watcher
-from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace
+from tunesmith.tune.workspace import EVALUATIONS, LOG, SAMPLES, Workspace
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class Course:
     state: State
     lr_ratio: float = 1.0
     optimizer: Optimizer = field(init=False)
+    ideal: float = field(init=False)  # seconds for one token, if all devices did nothing but useful products
     writer: checkpoint.Writer = field(default_factory=checkpoint.Writer)
     started: float = field(default_factory=time.perf_counter)
 
@@ -55,7 +58,7 @@ class Course:
         checkpoint.read(self.space.checkpoints / "last", self.moving())
         checkpoint.restore_random(self.space.checkpoints / "last")
         if leads():
-            for name in (LOG, EVALUATIONS):
+            for name in (LOG, EVALUATIONS, SAMPLES):
                 self.space.cut(name, self.state.step)
 
     def back_to(self, name: str) -> None:
@@ -79,6 +82,7 @@ class Course:
         plan = feed.plan(len(self.train), self.budget)
         if self.held and self.state.step == 0:
             self.evaluate(0)
+        self.ideal = ideal_seconds(self.model, self.precision) / world_size()
         self.watch.begin(len(plan), self.state.step)
         steps = (self.work(chosen) for chosen in plan[self.state.step :])
         lr_at = schedule(self.budget, len(plan))
@@ -95,7 +99,7 @@ class Course:
 
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
-        self.log(report)
+        self.log(replace(report, mfu=report.tokens * self.ideal / report.seconds))
         self.state = replace(self.state, step=report.step)
         ends = report.step == steps
         epoch = math.ceil(len(self.train) / self.budget.batch_size)
@@ -108,8 +112,7 @@ class Course:
             self.settle()
 
     def log(self, report: Report) -> None:
-        names = ("step", "loss", "lr", "grad_norm", "supervised_tokens", "seconds")
-        self.space.append(LOG, {name: getattr(report, name) for name in names} | report.metrics)
+        self.space.append(LOG, report.to_json())
         self.watch.step(report)
 
     def evaluate(self, step: int) -> bool:
@@ -117,10 +120,18 @@ class Course:
         loss = held_out_loss(self.model, self.objective, self.held, self.layout, self.precision)
         self.space.append(EVALUATIONS, {"step": step, "loss": loss})
         self.watch.evaluation(step, loss)
+        self.sample(step)
         better = step > 0 and (self.state.best_loss is None or loss < self.state.best_loss)
         if better:
             self.state = replace(self.state, best_step=step, best_loss=loss)
         return better
+
+    def sample(self, step: int) -> None:
+        """Keep and show what the model now answers to the first held-out prompts."""
+        samples = ask(self.model, self.held[: self.budget.samples], self.save, self.precision)
+        for sample in samples:
+            self.space.append(SAMPLES, {"step": step, **asdict(sample)})
+        self.watch.samples(step, samples)
 
     def checkpoint(self) -> None:
         """Begin to write where the run stands; what was being written comes first."""

@@ -17,7 +17,8 @@ from tunesmith.proof import Proof
 from tunesmith.recipe import Prefix, Prompt, Ptuning, Tune
 from tunesmith.tune.feed import fingerprint
 
-FREE = ("sharding",)  # settings of the budget that a resumed run may change: they leave the result as it is
+# settings of the budget that a resumed run may change: they leave the result as it is
+FREE = ("samples", "sharding", "track")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,3 +139,11 @@ def refuse_unusable(job: Job) -> None:
 def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
     """One more than the highest id; ids may have gaps."""
     return max(tokenizer.get_vocab().values()) + 1
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

@@ -17,13 +17,14 @@ from tunesmith.proof import Proof, require
 from tunesmith.tune import checkpoint, feed, parallel, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
-from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
+from tunesmith.tune.job import Job, flat, refuse_contradictions, refuse_unusable
 from tunesmith.tune.memory import MOST, fitted
 from tunesmith.tune.parallel import leads, wait_for_all
-from tunesmith.tune.plot import plot_loss
+from tunesmith.tune.plot import plot_run
 from tunesmith.tune.prepare import prepare
 from tunesmith.tune.save import Saver
 from tunesmith.tune.shortcuts import Way
+from tunesmith.tune.tracking import last_logged, tracked
 from tunesmith.tune.watch import Silent, Watcher, peak_memory
 from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace, writing
 
@@ -59,8 +60,10 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
             return finished(job, space, watch)
         last = space.checkpoints / "last"
         with writing(out):
+            logged = last_logged(space)
             course = begin(job, space, checkpoint.read_state(last) if last.is_dir() else None, watch)
-            course.run()
+            with tracked(watch, job.stage, space, logged) as course.watch:
+                course.run()
             return conclude(job, course)
     except torch.OutOfMemoryError as error:
         raise UserError(
@@ -119,14 +122,6 @@ def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
         )
 
 
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
-
-
 def announce(course: Course) -> None:
     trainable, total = sizes(course.model)
     course.watch.say(
@@ -166,7 +161,7 @@ def conclude(job: Job, course: Course) -> TuneResult:
     if not proof.passed:
         shutil.rmtree(made)
     require([proof], tr("report this with the model's config.json; only checkpoints, if any, were kept"))
-    plot_loss(space.records(LOG), space.records(EVALUATIONS), made / "loss.png")
+    plot_run(space.records(LOG), space.records(EVALUATIONS), made / "loss.png")
     every = [*(Proof(**known) for known in state.proofs), proof]
     result = TuneResult(space.out, metrics(course), every, seconds)
     space.finish(made, manifest(job, course, result, made))

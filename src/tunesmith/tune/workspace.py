@@ -22,6 +22,7 @@ from tunesmith.tune.parallel import leads
 CHECKPOINTS = "checkpoints"
 LOG = "log.jsonl"
 EVALUATIONS = "eval.jsonl"
+SAMPLES = "samples.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +71,21 @@ class Workspace:
         if not leads():
             return
         with (self.folder / name).open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(record) + "\n")
+            handle.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def cut(self, name: str, step: int) -> None:
         """Forget the lines after `step`: the resumed run writes them again."""
         if (self.folder / name).is_file():
-            kept = [json.dumps(record) + "\n" for record in self.records(name) if record["step"] <= step]
+            kept = [
+                json.dumps(record, ensure_ascii=False) + "\n" for record in self.records(name) if record["step"] <= step
+            ]
             write_text(self.folder / name, "".join(kept))
 
     def records(self, name: str) -> list[dict[str, Any]]:
-        """All whole lines; a kill may have torn the last one."""
+        """All whole lines; a kill may have torn the last one, within a letter even."""
         path = self.folder / name
         found: list[dict[str, Any]] = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ():
             try:
                 found.append(json.loads(line))
             except ValueError:
