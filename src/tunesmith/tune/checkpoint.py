@@ -45,14 +45,16 @@ class State:
     best_loss: float | None = None
 
 
-def write(folder: Path, model: PreTrainedModel, optimizer: Optimizer, state: State, save: Saver) -> None:
-    """Add a checkpoint to `folder` and let `last` (and `best`, if it is that) point to it."""
+def write(
+    folder: Path, model: PreTrainedModel, optimizer: Optimizer, state: State, save: Saver, extra: dict[str, Any]
+) -> None:
+    """Add a checkpoint to `folder` and let `last` (and `best`, if it is that) point to it; `extra` is kept as it is."""
     name = f"step-{state.step:06d}"
     temporary = folder / f".{name}"
     for leftover in (temporary, folder / name):
         shutil.rmtree(leftover, ignore_errors=True)
     save(model, temporary)
-    store({"optimizer": optimizer.state_dict(), "random": random_state()}, temporary / TRAINING)
+    store({"optimizer": optimizer.state_dict(), "random": random_state(), "extra": extra}, temporary / TRAINING)
     write_json(temporary / STATE, asdict(state))
     sync_tree(temporary)
     temporary.rename(folder / name)
@@ -98,6 +100,10 @@ def restore(checkpoint: Path, model: PreTrainedModel, optimizer: Optimizer) -> N
     torch.set_rng_state(training["random"]["cpu"])
     if torch.cuda.is_available() and training["random"]["cuda"]:
         torch.cuda.set_rng_state_all(training["random"]["cuda"])
+
+
+def read_extra(checkpoint: Path) -> dict[str, Any]:
+    return dict(torch.load(checkpoint / TRAINING, map_location="cpu", weights_only=True)["extra"])
 
 
 def restore_weights(checkpoint: Path, model: PreTrainedModel) -> None:

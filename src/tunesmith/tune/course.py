@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
@@ -14,6 +16,7 @@ from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
 from tunesmith.tune import checkpoint, feed
 from tunesmith.tune.checkpoint import State
+from tunesmith.tune.ema import Average
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.loop import Report, Work, fit
@@ -41,14 +44,18 @@ class Course:
     state: State
     lr_ratio: float = 1.0
     optimizer: Optimizer = field(init=False)
+    ema: Average | None = field(init=False)
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.model, self.budget, self.lr_ratio)
+        self.ema = Average(self.model, self.budget.ema) if self.budget.ema else None
 
     def resume(self) -> None:
         """Go back to the last checkpoint."""
-        checkpoint.restore(self.space.checkpoints / "last", self.model, self.optimizer)
+        last = self.space.checkpoints / "last"
+        checkpoint.restore(last, self.model, self.optimizer)
+        self.load_extra(checkpoint.read_extra(last))
         for name in (LOG, EVALUATIONS):
             self.space.cut(name, self.state.step)
 
@@ -74,6 +81,8 @@ class Course:
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
         self.log(report)
+        if self.ema:
+            self.ema.update(self.model)
         self.state = replace(self.state, step=report.step)
         ends = report.step == steps
         epoch = math.ceil(len(self.train) / self.budget.batch_size)
@@ -90,7 +99,8 @@ class Course:
 
     def evaluate(self, step: int) -> bool:
         """Measure the held-out loss; true if it is the lowest after any step so far."""
-        loss = held_out_loss(self.model, self.objective, self.held, self.layout, self.precision)
+        with self.averaged():
+            loss = held_out_loss(self.model, self.objective, self.held, self.layout, self.precision)
         self.space.append(EVALUATIONS, {"step": step, "loss": loss})
         self.watch.evaluation(step, loss)
         better = step > 0 and (self.state.best_loss is None or loss < self.state.best_loss)
@@ -102,12 +112,29 @@ class Course:
         """Write where the run stands; from the first time on, OUT is there."""
         folder = self.space.checkpoints
         folder.mkdir(exist_ok=True)
-        checkpoint.write(folder, self.model, self.optimizer, replace(self.state, seconds=self.seconds), self.save)
+        state, extra = replace(self.state, seconds=self.seconds), {"ema": self.ema.state_dict()} if self.ema else {}
+        checkpoint.write(folder, self.model, self.optimizer, state, self.save, extra)
         self.space.show()
+
+    def load_extra(self, extra: dict[str, Any]) -> None:
+        if self.ema:
+            self.ema.load_state_dict(extra["ema"])
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The weights that the run is about: their running average where there is one."""
+        return self.ema.applied(self.model) if self.ema else nullcontext()
+
+    def recall_best(self) -> None:
+        """Go back to the weights of the lowest held-out loss; with a running average, to theirs alone."""
+        best = self.space.checkpoints / "best"
+        if self.ema:
+            self.load_extra(checkpoint.read_extra(best))
+        else:
+            checkpoint.restore_weights(best, self.model)
 
     @property
     def precision(self) -> Precision:
-        return "bf16" if self.state.precision == "bf16" else "fp32"
+        return cast(Precision, self.state.precision)
 
     @property
     def seconds(self) -> float:

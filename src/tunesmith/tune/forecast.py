@@ -102,6 +102,7 @@ def weights_size(course: Course) -> int:
 
 
 def state_size(course: Course) -> int:
-    """Bytes of the optimizer's state."""
-    values = (value for state in course.optimizer.state.values() for value in state.values())
+    """Bytes of the optimizer's state and of a running average."""
+    values = [value for state in course.optimizer.state.values() for value in state.values()]
+    values += course.ema.weights.values() if course.ema else ()
     return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))

@@ -12,7 +12,9 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.load import merged
 from tunesmith.models.surgery.grow_vocabulary import GrowVocabulary, rows
+from tunesmith.models.surgery.liger import Liger
 from tunesmith.models.surgery.lora import Lora
+from tunesmith.models.surgery.residual_dropout import ResidualDropout
 from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
 from tunesmith.tune import proofs
@@ -26,6 +28,8 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
     model = merged(job.model).to(device)  # type: ignore[arg-type]  # transformers' annotation lacks self
     if job.stage.tune.gradient_checkpointing:
         forget_activations(model)
+    if job.stage.tune.liger:
+        model = Liger()(model)
     size = vocabulary_size(job.tokenizer)
     new = {*job.new_tokens, *range(rows(model), size)}
     if new:
@@ -33,10 +37,15 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
     unmet = unlearnt(job, model, sample) - new
     if unmet:
         model = GrowVocabulary(size, tuple(sorted(unmet)))(model)
+    made = []
     if job.stage.adapter == "lora":
         model, proof = proofs.adapt(model, Lora(job.stage.lora, tuple(sorted(new | unmet))), sample)
-        return model, [proof]
-    return Train(job.stage.train)(model), []  # the empty pattern matches all
+        made.append(proof)
+    else:
+        model = Train(job.stage.train)(model)  # the empty pattern matches all
+    if job.stage.tune.residual_dropout:
+        model = ResidualDropout(job.stage.tune.residual_dropout)(model)
+    return model, made
 
 
 @torch.no_grad()

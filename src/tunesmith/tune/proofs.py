@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Example
 from tunesmith.messages import tr
 from tunesmith.models.load import load_model
+from tunesmith.models.precision import in_fp32
 from tunesmith.models.surgery.base import Surgery
 from tunesmith.objectives.base import Objective
 from tunesmith.proof import Proof
@@ -92,7 +93,8 @@ def frozen_untouched(model: PreTrainedModel) -> Proof:
 def saved_equals_trained(folder: Path, model: PreTrainedModel, rows: Sequence[Example]) -> Proof:
     """Load what was written and compare it with what is in memory."""
     model.eval()
-    kept = [logits(model, row) for row in rows]
+    with in_fp32(model):
+        kept = [logits(model, row) for row in rows]
     loaded = load_model(str(folder)).to(model.device)  # type: ignore[arg-type]  # transformers' annotation lacks self
     apart = max(distance(logits(loaded, row), old) for row, old in zip(rows, kept, strict=True))
     detail = tr("loaded from disk, the saved model's logits differ by {apart} (relative)", apart=f"{apart:.1e}")

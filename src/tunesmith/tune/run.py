@@ -11,10 +11,11 @@ from tunesmith.artifact import MANIFEST, hash_file, versions
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.load import brief, read_object
-from tunesmith.models.precision import choose
+from tunesmith.models.precision import Precision, choose, hold_in_bf16
 from tunesmith.models.surgery.base import sizes
+from tunesmith.objectives.neftune import Neftune
 from tunesmith.proof import Proof, require
-from tunesmith.tune import checkpoint, feed, proofs, shortcuts
+from tunesmith.tune import checkpoint, compiling, feed, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
@@ -77,14 +78,24 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     sample = proofs.sample(train, budget.micro_tokens)
     model, made = prepare(job, device, sample)
     if state is None:
-        way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing)
+        way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing, not budget.neftune_alpha)
         made += [*proofs.before_training(model, job.objective.with_fused(way.fused), sample, job.pad), proof]
         require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
-        state = first_state(job, made, way, device)
+        precision = choose(budget.precision, device)
+        if budget.compile:
+            batches = compiling.probe(train, way.layout(budget.micro_tokens, job.pad, budget.loss_per), budget)
+            way, proof = compiling.choose(model, job.objective, sample, job.pad, way, batches, precision)
+            watch.say(proof.detail)
+            made.append(proof)
+        state = first_state(job, made, way, precision)
     else:
         way = shortcuts.again(model, state.way)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
     layout, objective = way.layout(budget.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
+    if budget.neftune_alpha:
+        objective = Neftune(objective, budget.neftune_alpha)
+    if budget.precision == "bf16_sr":
+        hold_in_bf16(model)
     course = Course(model, objective, train, held, layout, budget, space, save, watch, state, job.stage.lora.lr_ratio)
     if state.step:
         course.resume()
@@ -92,8 +103,7 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     return course
 
 
-def first_state(job: Job, made: list[Proof], way: Way, device: torch.device) -> State:
-    precision = choose(job.stage.tune.precision, device)
+def first_state(job: Job, made: list[Proof], way: Way, precision: Precision) -> State:
     every = [proof.to_json() for proof in (*job.proofs, *made)]
     return State(step=0, identity=job.identity(), precision=precision, seconds=0.0, proofs=every, way=asdict(way))
 
@@ -141,11 +151,12 @@ def conclude(job: Job, course: Course) -> TuneResult:
     """Save, prove that what was saved is what was trained, and put it in place."""
     space, state, seconds = course.space, course.state, course.seconds
     if job.stage.tune.keep == "best" and state.best_step not in (None, state.step):
-        checkpoint.restore_weights(space.checkpoints / "best", course.model)
+        course.recall_best()
     made = space.folder / ".model"
     shutil.rmtree(made, ignore_errors=True)
-    course.save(course.model, made)
-    proof = proofs.saved_equals_trained(made, course.model, proofs.sample(course.train, course.budget.micro_tokens))
+    with course.averaged():
+        course.save(course.model, made)
+        proof = proofs.saved_equals_trained(made, course.model, proofs.sample(course.train, course.budget.micro_tokens))
     if not proof.passed:
         shutil.rmtree(made)
     require([proof], tr("report this with the model's config.json; only checkpoints, if any, were kept"))
@@ -203,6 +214,10 @@ def tidy(course: Course) -> None:
         return
     (folder / "last").unlink(missing_ok=True)
     checkpoint.prune(folder)
+    if course.ema:  # what was the best is the average, and a checkpoint's model is not
+        course.recall_best()
+        with course.averaged():
+            course.save(course.model, folder / "best")
     (folder / "best" / checkpoint.TRAINING).unlink(missing_ok=True)
 
 
