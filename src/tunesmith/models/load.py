@@ -21,7 +21,15 @@ from huggingface_hub.errors import (
     StrictDataclassError,
 )
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.artifact import hash_file
@@ -47,7 +55,10 @@ HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def load_model(base: str, dtype: Dtype = "fp32") -> PreTrainedModel:
-    """The causal language model called `base`, on the CPU, in evaluation mode; an adapter comes on its base."""
+    """The language model called `base`, causal or encoder–decoder, on the CPU, in evaluation mode.
+
+    An adapter comes on its base.
+    """
     folder = locate(base)
     quiet()
     return load_adapter(folder, dtype) if (folder / ADAPTER).is_file() else load_folder(folder, dtype)
@@ -102,8 +113,9 @@ def fetch(base: str) -> Path:
 def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
     """A whole model from a folder of config.json and safetensors."""
     check_files(folder)
+    kind = AutoModelForSeq2SeqLM if read_config(folder).is_encoder_decoder else AutoModelForCausalLM
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = kind.from_pretrained(
             folder,
             dtype=DTYPES[dtype],
             local_files_only=True,
@@ -112,14 +124,7 @@ def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
             output_loading_info=True,
         )
     except BROKEN as error:
-        raise UserError(
-            tr(
-                "{folder} cannot be loaded as a causal language model: {reason}",
-                folder=folder,
-                reason=brief(error),
-            ),
-            tr("check that config.json and the safetensors files are whole and belong together"),
-        ) from error
+        raise cannot_load(folder, error) from error
     model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise UserError(
@@ -131,7 +136,26 @@ def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
             ),
             tr("check that config.json and the safetensors files are whole and belong together"),
         )
+    # transformers calls every T5 tied, even one whose output layer has weights of its own. What grows or adapts the
+    # model would tie them; what was found tied in the files is what is tied.
+    model._tied_weights_keys = dict(model.all_tied_weights_keys)
     return cast(PreTrainedModel, model.eval())
+
+
+def read_config(folder: Path) -> PretrainedConfig:
+    """The config.json of a model folder."""
+    try:
+        found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except BROKEN as error:
+        raise cannot_load(folder, error) from error
+    return cast(PretrainedConfig, found)
+
+
+def cannot_load(folder: Path, error: BaseException) -> UserError:
+    return UserError(
+        tr("{folder} cannot be loaded as a language model: {reason}", folder=folder, reason=brief(error)),
+        tr("check that config.json and the safetensors files are whole and belong together"),
+    )
 
 
 def check_files(folder: Path) -> None:

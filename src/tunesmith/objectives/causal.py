@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from tunesmith.batch import Batch
 from tunesmith.models.fused import head, weighted_nll
+from tunesmith.models.inputs import inputs
 from tunesmith.objectives.base import Sums
 
 
@@ -60,12 +61,6 @@ def fused_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     rows, columns = (batch.weights != 0).nonzero(as_tuple=True)
     hidden = inner.base_model(**inputs(batch)).last_hidden_state[rows, batch.sources[rows, columns]]
     return weighted_nll(hidden, layer, batch.tokens[rows, columns], batch.weights[rows, columns])
-
-
-def inputs(batch: Batch) -> dict[str, Any]:
-    """What a forward pass is given; a packed row needs its spans and the place of each token in its example."""
-    given: dict[str, Any] = {"input_ids": batch.tokens, "use_cache": False}
-    return given if batch.spans is None else given | {"position_ids": batch.positions, "spans": batch.spans}
 
 
 def bare(model: PreTrainedModel) -> PreTrainedModel:

@@ -55,11 +55,15 @@ def make_job(stage: Tune, say: Say) -> "Job":
     if not stage.base:
         raise UserError(tr("no base model given"), tr("add --base (a model folder, a hub id, or nano)"))
     from tunesmith.models.load import load_model, load_tokenizer
+    from tunesmith.models.opening import opening_of
+    from tunesmith.objectives.causal import CrossEntropy
+    from tunesmith.objectives.seq2seq import AnswerCrossEntropy
     from tunesmith.stages.examples import gather
     from tunesmith.tune.job import Job
 
     tokenizer = load_tokenizer(stage.base)
-    made = gather(stage, tokenizer)
+    opening = opening_of(stage.base)
+    made = gather(stage, tokenizer, opening)
     tell(made, say)
     renderer = made.renderer
     if renderer is not None:
@@ -74,6 +78,7 @@ def make_job(stage: Tune, say: Say) -> "Job":
         stop_ids=renderer.stop_ids if renderer else (),
         new_tokens=renderer.added_ids if renderer else (),
         counts=made.counts,
+        objective=AnswerCrossEntropy() if opening else CrossEntropy(),
     )
 
 

@@ -85,7 +85,7 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
     device = model.device
     counts = torch.zeros(2, dtype=torch.float64, device=device)
     for batch in work.batches:
-        counts += torch.stack([work.objective.terms(batch), batch.attention.sum()]).to(device)
+        counts += torch.stack([work.objective.terms(batch), batch.read()]).to(device)
     counts = sum_over_ranks(counts)
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:

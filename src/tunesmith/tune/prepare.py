@@ -10,12 +10,14 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Example
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.inputs import inputs
 from tunesmith.models.load import merged
 from tunesmith.models.surgery.grow_vocabulary import GrowVocabulary, rows
 from tunesmith.models.surgery.lora import Lora
 from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
 from tunesmith.tune import proofs
+from tunesmith.tune.feed import collate
 from tunesmith.tune.job import Job, vocabulary_size
 
 UNMET = 10  # times less probable than one word in the whole vocabulary
@@ -51,7 +53,8 @@ def unlearnt(job: Job, model: PreTrainedModel, sample: list[Example]) -> set[int
     model.eval()
     met: dict[int, list[float]] = {}
     for row in sample:
-        logits = model(input_ids=torch.tensor([row.ids], device=model.device), use_cache=False).logits[0, :-1]
+        batch = collate([row], job.pad).to(model.device)
+        logits = model(**inputs(batch)).logits[0, : len(row.ids) - 1]
         costs = cross_entropy(logits.float(), torch.tensor(row.ids[1:], device=model.device), reduction="none")
         for token, cost in zip(row.ids[1:], costs.tolist(), strict=True):
             met.setdefault(token, []).append(cost)

@@ -55,8 +55,11 @@ def choose(
     inner = bare(model)
     own = inner.config._attn_implementation
     alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
-    packing = packing and take_over(inner)
     found, apart, tried = PLAIN, 0.0, []
+    if packing and any(row.encoder_ids for row in rows):
+        packing = False
+        tried.append(tr("not {way} ({why})", way=tr("packing"), why=tr("an encoder's rows stand alone")))
+    packing = packing and take_over(inner)
     for way in BEST_FIRST:
         if way.packed > packing or way.shared > (not drops(model)):
             continue
@@ -67,6 +70,8 @@ def choose(
             found = way
             break
         tried.append(tr("not {way} ({why})", way=way, why=why))
+    else:
+        apart = 0.0  # the plain way is what the others are measured against
     if packing and not found.packed:
         inner.set_attn_implementation(own)
     model.zero_grad(set_to_none=True)
