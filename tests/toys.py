@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from tunesmith.batch import Example
+from tunesmith.models.load import say_what_is_tied
 from tunesmith.records import Origin
 
 BYTES = 256
@@ -61,7 +62,7 @@ def tiny_model(kind: str = "llama", seed: int = 0, **changes: object) -> PreTrai
     model = AutoModelForSeq2SeqLM.from_config(config).eval()
     if kind == "mt5":
         model.lm_head.weight = nn.Parameter(torch.randn(config.vocab_size, config.d_model) / 5)
-        model._tied_weights_keys = {name: "shared.weight" for name in model._tied_weights_keys if "lm_head" not in name}
+        say_what_is_tied(model)
     return model
 
 

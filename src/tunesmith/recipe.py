@@ -45,7 +45,7 @@ class Budget:
     batch_size: Count = 32  # examples in one optimizer step
     micro_tokens: Count = 8192  # padded tokens in one forward pass; more passes accumulate
     packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
-    max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
+    max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens; of an encoder–decoder, each side
     overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where a probe finds it faster, else fp32
     weight_decay: NotNegative = 0.0
@@ -64,7 +64,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Tune:
-    """Supervised tuning of one causal language model on conversations (or on plain text)."""
+    """Supervised tuning of one language model on conversations (a causal one also on plain text)."""
 
     base: str = ""  # model folder, hub id, or "nano"
     data: tuple[str, ...] = ()  # files, folders or hub ids

@@ -136,10 +136,18 @@ def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
             ),
             tr("check that config.json and the safetensors files are whole and belong together"),
         )
-    # transformers calls every T5 tied, even one whose output layer has weights of its own. What grows or adapts the
-    # model would tie them; what was found tied in the files is what is tied.
-    model._tied_weights_keys = dict(model.all_tied_weights_keys)
+    say_what_is_tied(model)
     return cast(PreTrainedModel, model.eval())
+
+
+def say_what_is_tied(model: Any) -> bool:
+    """Let what grows or adapts the model tie the weights that are one tensor, and no others; true if there are any.
+
+    transformers calls every T5 tied, even one whose output layer has weights of its own, and would overwrite them.
+    """
+    known, parameter = model.all_tied_weights_keys, model.get_parameter
+    model._tied_weights_keys = {one: other for one, other in known.items() if parameter(one) is parameter(other)}
+    return bool(model._tied_weights_keys)
 
 
 def read_config(folder: Path) -> PretrainedConfig:
@@ -235,7 +243,12 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
     """The model without an adapter: what the adapter adds goes into the weights."""
     from peft import PeftModel
 
-    return cast(PreTrainedModel, model.merge_and_unload()) if isinstance(model, PeftModel) else model
+    if not isinstance(model, PeftModel):
+        return model
+    plain: Any = model.merge_and_unload()
+    if say_what_is_tied(plain):
+        plain.config.tie_word_embeddings = True  # peft calls nothing tied when the output layer alone is not
+    return cast(PreTrainedModel, plain)
 
 
 def positions(model: PreTrainedModel) -> int:

@@ -19,6 +19,9 @@ from tunesmith.models.inputs import right_padded
 from tunesmith.recipe import Budget, LossPer
 from tunesmith.tune.pack import bins, stream
 
+WASTE = 1.5  # padded tokens per token read, over which another forward pass is the cheaper way
+SMALL = 1024  # padded tokens under which it is not
+
 
 def plan(count: int, budget: Budget) -> list[list[int]]:
     """Indices of the examples of every step, reshuffled each epoch; the last step of an epoch may be smaller."""
@@ -32,16 +35,21 @@ def plan(count: int, budget: Budget) -> list[list[int]]:
 
 
 def micro_batches(examples: Sequence[Example], micro_tokens: int) -> list[list[Example]]:
-    """Cut into groups of like length, each of at most `micro_tokens` padded tokens (or of a single example)."""
+    """Cut into groups of like length, each of at most `micro_tokens` padded tokens (or of a single example).
+
+    A group ends where padding would make it WASTE times what is read, unless it is small.
+    """
     groups: list[list[Example]] = []
-    encoder = decoder = 0  # the widths of the last group
+    encoder = decoder = read = 0  # widths and tokens of the last group
     for example in sorted(examples, key=len, reverse=True):
         encoder, decoder = max(encoder, len(example.encoder_ids)), max(decoder, len(example.ids))
-        if groups and (encoder + decoder) * (len(groups[-1]) + 1) <= micro_tokens:
+        read += len(example)
+        padded = (encoder + decoder) * (len(groups[-1]) + 1) if groups else 0
+        if groups and padded <= min(micro_tokens, max(WASTE * read, SMALL)):
             groups[-1].append(example)
         else:
             groups.append([example])
-            encoder, decoder = len(example.encoder_ids), len(example.ids)
+            encoder, decoder, read = len(example.encoder_ids), len(example.ids), len(example)
     return groups
 
 
