@@ -124,7 +124,7 @@ def test_a_prompt_without_a_token_is_refused() -> None:
     made = Renderer(Template("bare", bare), unigram_tokenizer(), opening=(START,))
     (refusal,) = made.render([chat("  ", "on the mat")])
     assert isinstance(refusal, Refusal)
-    assert "no prompt" in refusal.reason
+    assert "nothing for the prompt" in refusal.reason
 
 
 def test_a_limit_of_length_holds_for_each_side() -> None:

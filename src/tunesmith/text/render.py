@@ -21,7 +21,15 @@ from tunesmith.text.dialect import Dialect, learn_dialect
 from tunesmith.text.guard import guarded, unguarded
 from tunesmith.text.mask import MASKS
 from tunesmith.text.template import Template
-from tunesmith.text.tokenizer import add_control_tokens, control_tokens, encode, encode_after, says, unwritable
+from tunesmith.text.tokenizer import (
+    add_control_tokens,
+    control_tokens,
+    encode,
+    encode_after,
+    says,
+    unknown_id,
+    unwritable,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -195,21 +203,22 @@ class Renderer:
             if said is None:
                 reason = tr("the tokenizer cannot write the answer apart from its prompt")
                 return Refusal(conversation.origin, "R1", reason, tr("leave this row out"))
-            if self.opening and not prompt:
-                reason = tr("the template writes no prompt before answer {number}", number=draft.number)
-                return Refusal(conversation.origin, "messages", reason, tr("leave this row out"))
-            if self.tokenizer.unk_token_id in said:
-                reason = tr(
-                    "the tokenizer has no token for {text!r} in answer {number}",
-                    text=unwritable(self.tokenizer, draft.spoken),
-                    number=draft.number,
-                )
-                return Refusal(conversation.origin, "messages", reason, tr("leave this row out, or use another base"))
+            if fault := self._fault(draft, prompt, said):
+                return Refusal(conversation.origin, "messages", fault, tr("leave this row out, or use another base"))
             weight = 1.0 if self.mask == "everything" else MASKS[self.mask](draft.number, conversation)
             answer, spoken = unguarded(draft.answer), unguarded(draft.spoken)
             start = len(self.opening or prompt)
             turns.append(Turn(draft.number, tuple(prompt), tuple(said), answer, spoken, weight, start))
         return self._rendered(conversation, turns)
+
+    def _fault(self, draft: Draft, prompt: list[int], said: list[int]) -> str:
+        """What keeps a turn from being learnt; empty if nothing does."""
+        if self.opening and not prompt:
+            return tr("the tokenizer writes nothing for the prompt of answer {number}", number=draft.number)
+        if unknown_id(self.tokenizer) in said:
+            missing = unwritable(self.tokenizer, draft.spoken)
+            return tr("the tokenizer has no token for {text!r} in answer {number}", text=missing, number=draft.number)
+        return ""
 
     def _rendered(self, conversation: Conversation, turns: list[Turn]) -> Rendered:
         if self.opening:

@@ -161,7 +161,13 @@ def encode_guarded(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]
 def unwritable(tokenizer: "PreTrainedTokenizerFast", text: str) -> str:
     """The first character of a text for which the tokenizer has no token."""
     alone = encode(tokenizer, list(text))
-    return next((text[place] for place, ids in enumerate(alone) if tokenizer.unk_token_id in ids), text[:20])
+    return next((text[place] for place, ids in enumerate(alone) if unknown_id(tokenizer) in ids), text[:20])
+
+
+def unknown_id(tokenizer: "PreTrainedTokenizerFast") -> int | None:
+    """The id for what cannot be written; none where that token has another office, as the end of text in GPT-2."""
+    others = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
+    return None if tokenizer.unk_token_id in others else cast(int, tokenizer.unk_token_id)
 
 
 def encode_after(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int] | None:
