@@ -1,7 +1,7 @@
 """What rendering makes, and what a training step reads."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.records import Origin
 
@@ -14,16 +14,24 @@ if TYPE_CHECKING:
 class Example:
     """One training sequence of T tokens.
 
-    ids      what the model reads
-    weights  how much each token counts as a target; 0 where the model is only reading
+    ids          what the model reads; of an encoder–decoder, what its decoder reads
+    weights      how much each token counts as a target; 0 where the model is only reading
+    encoder_ids  what the encoder of an encoder–decoder reads: the prompt; empty for a causal model
     """
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
     origin: Origin = Origin()
+    encoder_ids: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids)
+        """Tokens read, on both sides."""
+        return len(self.encoder_ids) + len(self.ids)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longer side: what limits of length are held against."""
+        return max(len(self.encoder_ids), len(self.ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,11 @@ class Batch:
     positions  [B, T] int64; the place of each token in its own example
     sources    [B, T] int64; the place in the row from which each token is predicted
     spans      which tokens of a packed row see each other; None where every row is one example
+
+    For an encoder–decoder these are the decoder's, and beside them stand, None for a causal model:
+
+    encoder_tokens     [B, S] int64
+    encoder_attention  [B, S] int64; an encoder looks both ways, and would see its padding
     """
 
     tokens: "Tensor"
@@ -63,10 +76,16 @@ class Batch:
     positions: "Tensor"
     sources: "Tensor"
     spans: "Spans | None" = None
+    encoder_tokens: "Tensor | None" = None
+    encoder_attention: "Tensor | None" = None
 
     def to(self, device: "torch.device | str") -> "Batch":
         """The same batch elsewhere."""
-        tokens, weights, attention, positions, sources = (
-            part.to(device) for part in (self.tokens, self.weights, self.attention, self.positions, self.sources)
-        )
-        return Batch(tokens, weights, attention, positions, sources, self.spans and self.spans.to(device))
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: part if part is None else part.to(device) for name, part in parts.items()}
+        return Batch(**moved)
+
+    def read(self) -> "Tensor":
+        """How many tokens are read, without padding. An int64 scalar."""
+        count = self.attention.sum()
+        return count if self.encoder_attention is None else count + self.encoder_attention.sum()

@@ -11,7 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.adapted import bare, before
+from tunesmith.models.inputs import encoded
 from tunesmith.models.load import load_model, load_tokenizer, positions
+from tunesmith.models.opening import opening
 from tunesmith.records import Message, text_message
 from tunesmith.text.render import Renderer
 from tunesmith.text.template import Template, load_template
@@ -70,15 +72,23 @@ def generate(
 ) -> Iterator[int]:
     """Tokens of an answer, without the stop token; at most max_new_tokens, and no more than the model has positions."""
     generator = torch.Generator().manual_seed(sampling.seed)
-    ids, cache = torch.tensor([list(prompt)], device=model.device), before(model, 1)
-    for _ in range(min(sampling.max_new_tokens, positions(model) - len(prompt))):
-        output: Any = bare(model)(input_ids=ids, past_key_values=cache, use_cache=True)
+    given, name, begun = beginning(model, prompt)
+    ids, cache = torch.tensor([list(begun)], device=model.device), before(model, 1)
+    for _ in range(min(sampling.max_new_tokens, positions(model) - len(begun))):
+        output: Any = bare(model)(**given, **{name: ids}, past_key_values=cache, use_cache=True)
         cache = output.past_key_values
         token = choose(output.logits[0, -1].float().cpu(), sampling, generator)
         if token in stop_ids:
             return
         yield token
         ids = torch.tensor([[token]], device=model.device)
+
+
+def beginning(model: PreTrainedModel, prompt: Sequence[int]) -> tuple[dict[str, Any], str, Sequence[int]]:
+    """What every step of an answer is given, the argument that takes its tokens, and those that stand before it."""
+    if begun := opening(model):
+        return encoded(model, [prompt], pad=0), "decoder_input_ids", begun
+    return {}, "input_ids", prompt
 
 
 def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:

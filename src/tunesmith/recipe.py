@@ -96,7 +96,7 @@ class Budget:
 
     batch_size: Count = 32  # examples in one optimizer step
     loss_per: LossPer = "token"  # what counts alike in a step; micro_batch: as most trainers of 2023 did
-    max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
+    max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens; of an encoder–decoder, each side
     overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
 
     neftune_alpha: NotNegative = 0.0  # noise on the embeddings (NEFTune, Jain et al., 2023), e.g. 5
@@ -125,7 +125,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Tune:
-    """Supervised tuning of one causal language model on conversations (or on plain text)."""
+    """Supervised tuning of one language model on conversations (a causal one also on plain text)."""
 
     base: str = ""  # model folder, hub id, or "nano"
     data: tuple[str, ...] = ()  # files, folders or hub ids

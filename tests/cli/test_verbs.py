@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.toys import save_base, unigram_tokenizer
+
 VERBS = ["quickstart", "tune", "chat", "data", "render", "run", "recipes", "doctor"]
 
 
@@ -48,11 +50,25 @@ def test_render_refuses_bad_input(more, needle, tunesmith, base, rows):
     assert needle in done.err
 
 
+def test_render_shows_what_the_encoder_and_the_decoder_of_a_t5_read(tunesmith, rows, tmp_path):
+    base = save_base(tmp_path / "t5", "t5")
+    unigram_tokenizer(["Say 2. 2!"] * 9).save_pretrained(base)
+    told = tunesmith("render", rows, "--model", base, "--template", "flan-t5", "--index", "1", "--json").json
+    assert (told["encoder_text"], told["text"]) == ("Say 2.</s>", "<pad> 2!</s>")
+    assert told["supervised"] == [False] + [True] * (len(told["ids"]) - 1)
+    done = tunesmith("render", rows, "--model", base, "--template", "flan-t5", "--index", "1")
+    assert "Say 2.</s><pad> 2!</s>" in done.out
+    refused = tunesmith("render", rows, "--model", base, "--template", "flan-t5", "--mask", "everything")
+    assert refused.code == 2
+    assert "mask=answers" in refused.err
+
+
 def test_recipes_list_show_and_diff(tunesmith):
     assert set(tunesmith("recipes", "list", "--json").json["recipes"]) >= {
         "sft",
         "alpaca",
         "belle_sft",
+        "flan_t5",
         "nano_base",
         "quickstart",
     }

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.toys import byte_tokenizer, tiny_model
+from tests.toys import ENCODER_DECODERS, byte_tokenizer, tiny_model
 from tunesmith.evaluate.answer import answer, left_padded
 
 PROMPTS = [[65], [66, 67, 68], [70] * 9, [71, 72], [5, 6, 7, 8, 9, 10, 11]]
@@ -26,6 +26,23 @@ def test_batches_and_padding_change_no_answer(kind: str, batch_size: int):
     model = tiny_model(kind)
     wanted = [alone(model, prompt, 8, set()) for prompt in PROMPTS]
     assert answer(model, byte_tokenizer(), PROMPTS, 8, set(), batch_size) == wanted
+
+
+@pytest.mark.parametrize("kind", ENCODER_DECODERS)
+@pytest.mark.parametrize("batch_size", [2, 64])
+def test_an_encoder_decoder_answers_in_batches_as_alone(kind: str, batch_size: int):
+    model, start = tiny_model(kind), 2 if kind == "bart" else 0
+    wanted = []
+    for prompt in PROMPTS:
+        said = [start]
+        while len(said) < 9:
+            logits = model(input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([said])).logits
+            said.append(int(logits[0, -1].argmax()))
+        wanted.append(said[1:])
+    assert answer(model, byte_tokenizer(), PROMPTS, 8, set(), batch_size) == wanted
+    stop = wanted[1][3]
+    found = answer(model, byte_tokenizer(), PROMPTS, 8, {stop}, batch_size)
+    assert found == [ids[: ids.index(stop)] if stop in ids else ids for ids in wanted]
 
 
 def test_each_answer_ends_before_its_own_stop_token():

@@ -10,6 +10,7 @@ import torch
 from tests.toys import save_base, tiny_model
 from tunesmith.errors import UserError
 from tunesmith.models import load
+from tunesmith.models.surgery.grow_vocabulary import resize
 
 
 @pytest.fixture
@@ -37,6 +38,18 @@ def test_a_folder_loads_as_it_was_saved(base: Path, dtype: load.Dtype) -> None:
     assert not model.training
 
 
+@pytest.mark.parametrize("kind", ["t5", "mt5"])
+def test_what_was_found_tied_stays_tied_and_nothing_else_when_the_vocabulary_grows(tmp_path: Path, kind: str) -> None:
+    """transformers calls an mT5 tied whose output layer has weights of its own, and would overwrite them."""
+    made = load.load_model(str(save_base(tmp_path / kind, kind)))
+    given = {"input_ids": torch.tensor([[5, 6, 7]]), "decoder_input_ids": torch.tensor([[0, 9]])}
+    before = made(**given).logits
+    resize(made, 300)
+    torch.testing.assert_close(made(**given).logits[..., :256], before)
+    assert (made.lm_head.weight is made.shared.weight) == (kind == "t5")
+    assert made.get_encoder().get_input_embeddings().weight is made.shared.weight
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "half a weight file": (lambda folder: write_weights(folder, lambda old: old[: len(old) // 2]), "cannot be loaded"),
     "a Git LFS pointer": (
@@ -53,7 +66,8 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights of another shape": (lambda folder: change_config(folder, hidden_size=64), "cannot be loaded"),
     "a layer too few": (lambda folder: change_config(folder, num_hidden_layers=3), "lack 9 weights"),
     "a kind unknown to transformers": (lambda folder: change_config(folder, model_type="zzz"), "cannot be loaded"),
-    "a model that is not causal": (lambda folder: change_config(folder, model_type="t5"), "cannot be loaded"),
+    "a model that writes no text": (lambda folder: change_config(folder, model_type="vit"), "cannot be loaded"),
+    "weights of another kind": (lambda folder: change_config(folder, model_type="t5"), "lack 98 weights"),
     "a word for a number": (lambda folder: change_config(folder, hidden_size="wide"), "cannot be loaded"),
 }
 

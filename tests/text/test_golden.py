@@ -25,6 +25,8 @@ GOLDEN = {
     ("dolly", (WITH_INPUT,)): f"{BELOW}. {WRITE}### Instruction:\nTranslate.\n\nInput:\ncat\n\n### Response:\n",
     ("ultralm", (PLAIN, REPLY, PLAIN)): "<s>User: Say hi.</s>\nAssistant: Hi.</s>\nUser: Say hi.</s>\nAssistant: ",
     ("chatml", (PLAIN,)): "<|im_start|>user\nSay hi.<|im_end|>\n<|im_start|>assistant\n",
+    ("flan-t5", (WITH_INPUT,)): "<s>Translate.\n\ncat</s>",
+    ("flan-t5", (PLAIN, REPLY, PLAIN)): "<s>User: Say hi.\nAssistant: Hi.\nUser: Say hi.</s>",
     ("llama-2", (PLAIN, REPLY, PLAIN)): "<s>[INST] Say hi. [/INST] Hi. </s>[INST] Say hi. [/INST]",
 }
 
@@ -44,4 +46,5 @@ def test_an_answer_closes_as_published():
     assert closed["tulu"].endswith("<|assistant|>\nHi.</s>")
     assert closed["dolly"].endswith("### Response:\nHi.\n\n### End")
     assert closed["ultralm"].endswith("\nAssistant: Hi.</s>")
+    assert closed["flan-t5"] == "<s>Say hi.</s>Hi.</s>"
     assert closed["belle"].endswith("Assistant: \nHi.</s>")

@@ -49,6 +49,13 @@ def test_every_shipped_template_passes_all_rules(name, tokenizer):
     assert prove_serving(renderer, [rendered]).passed
 
 
+def test_a_tokenizer_whose_end_of_text_also_stands_for_the_unknown_loses_no_row(tokenizer):
+    """GPT-2's <|endoftext|> is both."""
+    tokenizer.unk_token = tokenizer.eos_token
+    renderer = Renderer(load_template("alpaca"), tokenizer)
+    assert failed(renderer, one(renderer, FOUR)) == []
+
+
 @pytest.mark.parametrize("name", ["chatml", "vicuna-v1.1", "alpaca", "belle", "ultralm"])
 @given(chat=chats)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

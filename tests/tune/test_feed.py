@@ -4,10 +4,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.toys import random_examples
+from tests.toys import answer_examples, random_examples
+from tunesmith.batch import Example
 from tunesmith.errors import UserError
 from tunesmith.recipe import Budget
 from tunesmith.records import Origin
@@ -57,6 +58,44 @@ def test_collating_pads_on_the_right_with_nothing_to_learn() -> None:
         assert tokens.tolist() == [*row.ids, *[9] * rest]
         assert weights.tolist() == [*row.weights, *[0.0] * rest]
         assert attention.tolist() == [1] * len(row) + [0] * rest
+
+
+@settings(deadline=None)
+@given(counts, st.integers(10, 200), st.integers(0, 99))
+def test_both_sides_of_an_encoder_decoder_count_towards_a_micro_batch(count: int, limit: int, seed: int) -> None:
+    examples = answer_examples(count, seed)
+    groups = feed.micro_batches(examples, limit)
+    assert Counter(example for group in groups for example in group) == Counter(examples)
+    for group in groups:
+        batch = feed.collate(group, pad=0)
+        assert len(group) == 1 or batch.tokens.numel() + batch.encoder_tokens.numel() <= limit
+
+
+def test_a_micro_batch_ends_before_it_is_mostly_padding() -> None:
+    """4 rows of 500 tokens and 30 of 20 would be 17,000 padded tokens for 2,600."""
+    rows = [Example((1,) * length, (1.0,) * length) for length in (*[500] * 4, *[20] * 30)]
+    groups = feed.micro_batches(rows, 10**6)
+    assert len(groups) == 2
+    assert sum(feed.collate(group, pad=0).tokens.numel() for group in groups) <= feed.WASTE * 2600
+    small = [Example((1,) * length, (1.0,) * length) for length in (30, *[2] * 30)]
+    assert len(feed.micro_batches(small, 10**6)) == 1
+
+
+def test_collating_pads_what_the_encoder_reads_and_masks_it() -> None:
+    rows = answer_examples(3, seed=4)
+    batch = feed.collate(rows, pad=9)
+    for row, tokens, attention in zip(rows, batch.encoder_tokens, batch.encoder_attention, strict=True):
+        rest = batch.encoder_tokens.shape[1] - len(row.encoder_ids)
+        assert tokens.tolist() == [*row.encoder_ids, *[9] * rest]
+        assert attention.tolist() == [1] * len(row.encoder_ids) + [0] * rest
+    assert batch.read() == sum(map(len, rows))
+    assert feed.collate(random_examples(2), pad=0).encoder_tokens is None
+
+
+def test_prompts_tell_examples_of_one_answer_apart() -> None:
+    same = [replace(example, ids=(0, 1), weights=(0.0, 1.0)) for example in answer_examples(200)]
+    assert 20 <= len(feed.split(same, 0.3)[1]) <= 100
+    assert feed.fingerprint(same) != feed.fingerprint([replace(same[0], encoder_ids=(5,)), *same[1:]])
 
 
 @given(st.integers(0, 99), st.floats(0.05, 0.6))

@@ -42,6 +42,7 @@ def render(
     json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object on stdout."))] = False,
 ) -> None:
     from tunesmith.models.load import load_tokenizer
+    from tunesmith.models.opening import opening_of
     from tunesmith.stages.examples import choose_template
     from tunesmith.text.proofs import Rules
     from tunesmith.text.render import Renderer
@@ -55,7 +56,8 @@ def render(
         raise UserError(tr("give either --model or --tokenizer"), tr("e.g. --model nano"))
     conversation = nth_conversation(path, format, index)
     loaded = load_tokenizer(model or tokenizer or "")
-    renderer = Renderer(choose_template(template, loaded), loaded, thinking, mask)
+    opening = opening_of(model) if model else ()
+    renderer = Renderer(choose_template(template, loaded), loaded, thinking, mask, opening)
     rendered = whole(renderer, conversation)
     rules = Rules(renderer, mask == "everything")
     rules.check(rendered)
@@ -96,7 +98,10 @@ def whole(renderer: "Renderer", conversation: "Conversation") -> "Rendered":
 
 
 def describe(renderer: "Renderer", rendered: "Rendered") -> dict[str, Any]:
-    """The row as JSON: `ids`, `supervised` and `text` of the example with the last turn; `examples` has all."""
+    """The row as JSON: `ids`, `supervised` and `text` of the example with the last turn; `examples` has all.
+
+    `encoder_ids` and `encoder_text` are what an encoder–decoder reads the prompt from; empty for a causal model.
+    """
     from tunesmith.text.tokenizer import decode
 
     examples: list[dict[str, Any]] = [
@@ -104,6 +109,8 @@ def describe(renderer: "Renderer", rendered: "Rendered") -> dict[str, Any]:
             "ids": list(example.ids),
             "supervised": [bool(weight) for weight in example.weights],
             "text": decode(renderer.tokenizer, example.ids),
+            "encoder_ids": list(example.encoder_ids),
+            "encoder_text": decode(renderer.tokenizer, example.encoder_ids),
             "answers": [turn.answer for turn in turns],
         }
         for example, turns in zip(rendered.examples, rendered.groups, strict=True)
@@ -128,9 +135,9 @@ def show(renderer: "Renderer", rendered: "Rendered", found: dict[str, Any]) -> N
 
     page = Console(highlight=False)
     for number, example in enumerate(rendered.examples, start=1):
-        text = Text()
+        text = Text(decode(renderer.tokenizer, example.encoder_ids), style="dim")
         shown = 0
-        for learning, run in groupby(range(len(example)), key=lambda i: bool(example.weights[i])):
+        for learning, run in groupby(range(len(example.ids)), key=lambda i: bool(example.weights[i])):
             written = decode(renderer.tokenizer, example.ids[: max(run) + 1])
             text.append(written[shown:], style="black on green" if learning else "dim")
             shown = len(written)

@@ -1,6 +1,6 @@
-"""Answers of a causal language model to many prompts at once, greedily."""
+"""Answers of a language model to many prompts at once, greedily."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tunesmith.models.adapted import bare, before, prompt_length
+from tunesmith.models.inputs import encoded
+from tunesmith.models.opening import opening
 
 Progress = Callable[[int, int], None]  # answers done, answers in all
 
@@ -24,7 +26,7 @@ def answer(
 ) -> list[list[int]]:
     """The likeliest next tokens after each prompt, in the order of the prompts, without the stop token.
 
-    Prompts of like length share a batch, so that little is padding; padding stands on the left, out of sight.
+    Prompts of like length share a batch, so that little is padding; padding stands out of sight.
     """
     answers: list[list[int]] = [[] for _ in prompts]
     pad = padding(tokenizer)
@@ -57,27 +59,51 @@ def greedy(
     model: PreTrainedModel, prompts: Sequence[list[int]], max_new_tokens: int, stop_ids: Collection[int], pad: int
 ) -> list[list[int]]:
     """One batch: B prompts to B answers. A row that has stopped leaves the batch's result, not the batch."""
-    ids, mask = left_padded(prompts, pad, model.device)
     stops = torch.tensor(sorted(stop_ids), device=model.device)
     open_rows = torch.ones(len(prompts), dtype=torch.bool, device=model.device)
-    cache: Any = before(model, len(prompts))
-    mask = functional.pad(mask, (prompt_length(model), 0), value=1)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    begun = opening(model)
+    steps = decoding(model, prompts, pad, begun) if begun else continuing(model, prompts, pad)
+    token: Tensor | None = None
     columns: list[Tensor] = []
     for _ in range(max_new_tokens):
-        output: Any = bare(model)(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
-        )  # fmt: skip
-        cache, token = output.past_key_values, output.logits[:, -1].argmax(-1)
+        token = steps.send(token)
         open_rows = open_rows & ~torch.isin(token, stops)
         columns.append(torch.where(open_rows, token, -1))
         if not open_rows.any():
             break
-        ids, positions = token[:, None], positions[:, -1:] + 1
-        mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
     rows = torch.stack(columns, dim=1).tolist() if columns else [[] for _ in prompts]
     return [[token for token in row if token >= 0] for row in rows]
+
+
+def continuing(model: PreTrainedModel, prompts: Sequence[list[int]], pad: int) -> Generator[Tensor, Any, None]:
+    """Of a causal model: the likeliest next token [B] of every row; is sent the one before."""
+    ids, mask = left_padded(prompts, pad, model.device)
+    cache: Any = before(model, len(prompts))
+    mask = functional.pad(mask, (prompt_length(model), 0), value=1)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    while True:
+        output: Any = bare(model)(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
+            logits_to_keep=1,
+        )  # fmt: skip
+        cache = output.past_key_values
+        token = yield output.logits[:, -1].argmax(-1)
+        ids, positions = token[:, None], positions[:, -1:] + 1
+        mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
+
+
+def decoding(
+    model: PreTrainedModel, prompts: Sequence[list[int]], pad: int, begun: Sequence[int]
+) -> Generator[Tensor, Any, None]:
+    """The same of an encoder–decoder, whose decoder begins with `begun`."""
+    given = encoded(model, prompts, pad)
+    ids = torch.tensor([list(begun)] * len(prompts), device=model.device)
+    cache: Any = None
+    while True:
+        output: Any = model(**given, decoder_input_ids=ids, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        token = yield output.logits[:, -1].argmax(-1)
+        ids = token[:, None]
 
 
 def left_padded(prompts: Sequence[list[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:

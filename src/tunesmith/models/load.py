@@ -22,7 +22,15 @@ from huggingface_hub.errors import (
     StrictDataclassError,
 )
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.artifact import hash_file
@@ -52,7 +60,10 @@ HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def load_model(base: str, dtype: Dtype = "fp32") -> PreTrainedModel:
-    """The causal language model called `base`, on the CPU, in evaluation mode; an adapter comes on its base."""
+    """The language model called `base`, causal or encoder–decoder, on the CPU, in evaluation mode.
+
+    An adapter comes on its base.
+    """
     folder = locate(base)
     quiet()
     return load_adapter(folder, dtype) if (folder / ADAPTER).is_file() else load_folder(folder, dtype)
@@ -122,8 +133,9 @@ def load_folder(folder: Path, dtype: Dtype, quantize: "Quantize4bit | None" = No
     """A whole model from a folder of config.json and safetensors."""
     check_files(folder)
     options = quantize.loading() if quantize else {}
+    kind = AutoModelForSeq2SeqLM if read_config(folder).is_encoder_decoder else AutoModelForCausalLM
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = kind.from_pretrained(
             folder,
             dtype=DTYPES[dtype],
             local_files_only=True,
@@ -133,14 +145,7 @@ def load_folder(folder: Path, dtype: Dtype, quantize: "Quantize4bit | None" = No
             **options,
         )
     except BROKEN as error:
-        raise UserError(
-            tr(
-                "{folder} cannot be loaded as a causal language model: {reason}",
-                folder=folder,
-                reason=brief(error),
-            ),
-            tr("check that config.json and the safetensors files are whole and belong together"),
-        ) from error
+        raise cannot_load(folder, error) from error
     model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise UserError(
@@ -154,7 +159,34 @@ def load_folder(folder: Path, dtype: Dtype, quantize: "Quantize4bit | None" = No
         )
     if quantize:
         quantize.settle(model)
+    say_what_is_tied(model)
     return cast(PreTrainedModel, model.eval())
+
+
+def say_what_is_tied(model: Any) -> bool:
+    """Let what grows or adapts the model tie the weights that are one tensor, and no others; true if there are any.
+
+    transformers calls every T5 tied, even one whose output layer has weights of its own, and would overwrite them.
+    """
+    known, parameter = model.all_tied_weights_keys, model.get_parameter
+    model._tied_weights_keys = {one: other for one, other in known.items() if parameter(one) is parameter(other)}
+    return bool(model._tied_weights_keys)
+
+
+def read_config(folder: Path) -> PretrainedConfig:
+    """The config.json of a model folder."""
+    try:
+        found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except BROKEN as error:
+        raise cannot_load(folder, error) from error
+    return cast(PretrainedConfig, found)
+
+
+def cannot_load(folder: Path, error: BaseException) -> UserError:
+    return UserError(
+        tr("{folder} cannot be loaded as a language model: {reason}", folder=folder, reason=brief(error)),
+        tr("check that config.json and the safetensors files are whole and belong together"),
+    )
 
 
 def check_files(folder: Path) -> None:
@@ -255,7 +287,10 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
         )
     whole = dequantized(model) if quantization(model) else model
     merge_rows(whole)
-    return cast(PreTrainedModel, whole.merge_and_unload())
+    plain: Any = whole.merge_and_unload()
+    if say_what_is_tied(plain):
+        plain.config.tie_word_embeddings = True  # peft calls nothing tied when the output layer alone is not
+    return cast(PreTrainedModel, plain)
 
 
 def positions(model: PreTrainedModel) -> int:

@@ -56,8 +56,8 @@ def hold_in_bf16(model: nn.Module) -> None:
 
 @contextmanager
 def in_fp32(model: nn.Module) -> Iterator[None]:
-    """The same weights as fp32, to be compared exactly."""
-    kept = [(parameter, parameter.data) for parameter in model.parameters()]
+    """The same weights with those in bf16 as fp32, to be compared exactly."""
+    kept = [(parameter, parameter.data) for parameter in model.parameters() if parameter.dtype == torch.bfloat16]
     for parameter, data in kept:
         parameter.data = data.float()
     try:

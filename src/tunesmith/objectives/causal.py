@@ -2,7 +2,7 @@
 
 import inspect
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Batch
 from tunesmith.models.adapted import ask, bare, prompted
 from tunesmith.models.fused import head, weighted_nll
+from tunesmith.models.inputs import inputs
 from tunesmith.objectives.base import Sums
 
 
@@ -62,12 +63,6 @@ def fused_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     states = inner.base_model(**inputs(batch), **prompted(model, len(batch.tokens))).last_hidden_state
     hidden = states[rows, batch.sources[rows, columns]]
     return weighted_nll(hidden, layer, batch.tokens[rows, columns], batch.weights[rows, columns])
-
-
-def inputs(batch: Batch) -> dict[str, Any]:
-    """What a forward pass is given; a packed row needs its spans and the place of each token in its example."""
-    given: dict[str, Any] = {"input_ids": batch.tokens, "use_cache": False}
-    return given if batch.spans is None else given | {"position_ids": batch.positions, "spans": batch.spans}
 
 
 def takes(model: PreTrainedModel, argument: str) -> bool:

@@ -86,8 +86,11 @@ def teachable(record: Record) -> Conversation:
     )
 
 
-def gather(stage: Tune, tokenizer: "PreTrainedTokenizerFast") -> Examples:
-    """Everything that `stage` learns from. Raises ProofError when a rule fails on any row."""
+def gather(stage: Tune, tokenizer: "PreTrainedTokenizerFast", opening: tuple[int, ...] = ()) -> Examples:
+    """Everything that `stage` learns from. Raises ProofError when a rule fails on any row.
+
+    opening  the ids with which the decoder of an encoder–decoder begins; none for a causal model
+    """
     if not stage.data:
         raise UserError(tr("no data given"), tr("add --data PATH (a file, a folder or a dataset id)"))
     reading = Reading(stage.data, stage.format)
@@ -97,8 +100,13 @@ def gather(stage: Tune, tokenizer: "PreTrainedTokenizerFast") -> Examples:
         made = Examples([], [], {}, reading.refusals, None, {})
     else:
         template = choose_template(stage.template, tokenizer)
-        renderer = Renderer(template, tokenizer, stage.thinking, stage.mask)
+        renderer = Renderer(template, tokenizer, stage.thinking, stage.mask, opening)
         made = render_all(chain([first], stream), renderer, stage, reading)
+    if opening and reading.documents:
+        raise UserError(
+            tr("{origin}: plain text has no answer for a decoder to learn", origin=reading.documents[0].origin),
+            tr("give conversations, or use a causal base"),
+        )
     made.examples += render_documents(reading.documents, tokenizer, stage.tune.max_length)
     if not made.examples:
         raise nothing_left(reading, made, stage)
@@ -137,7 +145,7 @@ def choose_template(name: str, tokenizer: "PreTrainedTokenizerFast") -> Template
     if not own:
         raise UserError(
             tr("the base has no chat template of its own"),
-            tr("choose one, e.g. template=chatml (or alpaca, belle, qwen, …)"),
+            tr("choose one, e.g. template=chatml (or alpaca, belle, flan-t5, qwen, …)"),
         )
     return Template(tr("of the base"), own)
 

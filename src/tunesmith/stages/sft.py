@@ -10,6 +10,9 @@ from tunesmith.messages import tr
 from tunesmith.recipe import Tune
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from tunesmith.objectives.base import Objective
     from tunesmith.stages.examples import Examples
     from tunesmith.tune.job import Job
     from tunesmith.tune.watch import Watcher
@@ -58,18 +61,20 @@ def make_job(stage: Tune, say: Say) -> "Job":
     if not stage.base:
         raise UserError(tr("no base model given"), tr("add --base (a model folder, a hub id, or nano)"))
     from tunesmith.models.load import load_tokenizer
+    from tunesmith.models.opening import opening_of
     from tunesmith.stages.examples import gather
     from tunesmith.tune.job import Job
     from tunesmith.tune.prepare import load_base
 
     tokenizer = load_tokenizer(stage.base)
-    made = gather(stage, tokenizer)
+    made = gather(stage, tokenizer, opening_of(stage.base))
     tell(made, say)
     renderer = made.renderer
     if renderer is not None:
         tokenizer.chat_template = renderer.chat_template
+    model = load_base(stage)
     return Job(
-        model=load_base(stage),
+        model=model,
         tokenizer=tokenizer,
         examples=made.examples,
         stage=stage,
@@ -78,7 +83,16 @@ def make_job(stage: Tune, say: Say) -> "Job":
         stop_ids=renderer.stop_ids if renderer else (),
         new_tokens=renderer.added_ids if renderer else (),
         counts=made.counts,
+        objective=objective_for(model),
     )
+
+
+def objective_for(model: "PreTrainedModel") -> "Objective":
+    """Next-token prediction; of an encoder–decoder, that of the answer by its decoder."""
+    from tunesmith.objectives.causal import CrossEntropy
+    from tunesmith.objectives.seq2seq import AnswerCrossEntropy
+
+    return AnswerCrossEntropy() if model.config.is_encoder_decoder else CrossEntropy()
 
 
 def base_hash(base: str) -> str:

@@ -74,8 +74,8 @@ class Fit:
 
 
 def longest(rendered: Rendered) -> int:
-    """Tokens of the longest example."""
-    return max(len(example) for example in rendered.examples)
+    """Tokens of the longest example; of an encoder–decoder's, those of its longer side."""
+    return max(example.longest for example in rendered.examples)
 
 
 def rounds_of(conversation: Conversation) -> tuple[tuple[Message, ...], list[tuple[Message, ...]]]:

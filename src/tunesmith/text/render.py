@@ -3,6 +3,9 @@
 For every assistant turn the prompt is written and tokenized as serving does it, before the answer exists;
 the answer is tokenized as its continuation. Turns whose prompts extend one another share one example;
 where a template writes earlier turns otherwise later, each turn becomes an example of its own.
+
+For an encoder–decoder each turn is an example of its own: the encoder reads the prompt, the decoder says the
+answer, which is tokenized as a text of its own.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +21,15 @@ from tunesmith.text.dialect import Dialect, learn_dialect
 from tunesmith.text.guard import guarded, unguarded
 from tunesmith.text.mask import MASKS
 from tunesmith.text.template import Template
-from tunesmith.text.tokenizer import add_control_tokens, control_tokens, encode, encode_after, says
+from tunesmith.text.tokenizer import (
+    add_control_tokens,
+    control_tokens,
+    encode,
+    encode_after,
+    says,
+    unknown_id,
+    unwritable,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -35,6 +46,7 @@ class Turn:
     answer  the words of the answer, as the template writes them
     spoken  what `said` must decode to: white space that the template puts first, the answer, its end mark
     weight  of every token of `said` as a target
+    start   place of `said` in its example's ids
     """
 
     number: int
@@ -43,6 +55,7 @@ class Turn:
     answer: str
     spoken: str
     weight: float
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,7 @@ class Renderer:
 
     thinking  "keep": answers with thinking of their own are learnt with it; "none": it is left out
     mask      a name in mask.MASKS, or "everything"
+    opening   the ids with which the decoder of an encoder–decoder begins; none for a causal model
     added     the control tokens that were added
     """
 
@@ -81,10 +95,16 @@ class Renderer:
     tokenizer: "PreTrainedTokenizerFast"
     thinking: str = "keep"
     mask: str = "answers"
+    opening: tuple[int, ...] = ()
     added: tuple[str, ...] = ()
     _dialects: dict[bool, Dialect] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.opening and self.mask == "everything":
+            raise UserError(
+                tr("mask=everything: nothing in an encoder–decoder predicts the prompt, which its encoder reads"),
+                tr("set mask=answers, or use a causal base"),
+            )
         dialect = self._first_dialect()
         self.added = add_control_tokens(self.tokenizer, [*self.template.control_tokens, dialect.mark])
 
@@ -150,7 +170,7 @@ class Renderer:
                 for draft in drafts
                 if not isinstance(draft, Refusal)
                 for turn in draft
-                for text in (turn.prompt, turn.prompt + turn.spoken)
+                for text in (turn.prompt, turn.spoken if self.opening else turn.prompt + turn.spoken)
             ]
             ids = iter(encode(self.tokenizer, texts))
             for conversation, draft in zip(chunk, drafts, strict=True):
@@ -178,16 +198,33 @@ class Renderer:
         self, conversation: Conversation, drafts: list[tuple[Draft, list[int], list[int]]]
     ) -> Rendered | Refusal:
         turns: list[Turn] = []
-        for draft, prompt, joined in drafts:
-            said = continuation(self.tokenizer, draft.spoken, prompt, joined)
+        for draft, prompt, ids in drafts:
+            said = ids if self.opening else continuation(self.tokenizer, draft.spoken, prompt, ids)
             if said is None:
                 reason = tr("the tokenizer cannot write the answer apart from its prompt")
                 return Refusal(conversation.origin, "R1", reason, tr("leave this row out"))
+            if fault := self._fault(draft, prompt, said):
+                return Refusal(conversation.origin, "messages", fault, tr("leave this row out, or use another base"))
             weight = 1.0 if self.mask == "everything" else MASKS[self.mask](draft.number, conversation)
             answer, spoken = unguarded(draft.answer), unguarded(draft.spoken)
-            turns.append(Turn(draft.number, tuple(prompt), tuple(said), answer, spoken, weight))
-        groups = tuple(share_prefixes(turns))
-        whole = self.mask == "everything"
+            start = len(self.opening or prompt)
+            turns.append(Turn(draft.number, tuple(prompt), tuple(said), answer, spoken, weight, start))
+        return self._rendered(conversation, turns)
+
+    def _fault(self, draft: Draft, prompt: list[int], said: list[int]) -> str:
+        """What keeps a turn from being learnt; empty if nothing does."""
+        if self.opening and not prompt:
+            return tr("the tokenizer writes nothing for the prompt of answer {number}", number=draft.number)
+        if unknown_id(self.tokenizer) in said:
+            missing = unwritable(self.tokenizer, draft.spoken)
+            return tr("the tokenizer has no token for {text!r} in answer {number}", text=missing, number=draft.number)
+        return ""
+
+    def _rendered(self, conversation: Conversation, turns: list[Turn]) -> Rendered:
+        if self.opening:
+            apart = tuple(answer_example(turn, self.opening, conversation.origin) for turn in turns)
+            return Rendered(conversation, apart, tuple((turn,) for turn in turns))
+        groups, whole = tuple(share_prefixes(turns)), self.mask == "everything"
         return Rendered(conversation, tuple(example(group, conversation.origin, whole) for group in groups), groups)
 
 
@@ -276,9 +313,14 @@ def example(turns: tuple[Turn, ...], origin: Origin, whole: bool = False) -> Exa
         return Example(ids, (0.0,) + (1.0,) * (len(ids) - 1), origin)
     weights = [0.0] * len(ids)
     for turn in turns:
-        start = len(turn.prompt)
-        weights[start : start + len(turn.said)] = [turn.weight] * len(turn.said)
+        weights[turn.start : turn.start + len(turn.said)] = [turn.weight] * len(turn.said)
     return Example(ids, tuple(weights), origin)
+
+
+def answer_example(turn: Turn, opening: tuple[int, ...], origin: Origin) -> Example:
+    """The prompt for the encoder, and the answer for the decoder, which begins with the opening."""
+    weights = (0.0,) * len(opening) + (turn.weight,) * len(turn.said)
+    return Example(opening + turn.said, weights, origin, encoder_ids=turn.prompt)
 
 
 def render_documents(

@@ -158,6 +158,18 @@ def encode_guarded(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]
     return ids
 
 
+def unwritable(tokenizer: "PreTrainedTokenizerFast", text: str) -> str:
+    """The first character of a text for which the tokenizer has no token."""
+    alone = encode(tokenizer, list(text))
+    return next((text[place] for place, ids in enumerate(alone) if unknown_id(tokenizer) in ids), text[:20])
+
+
+def unknown_id(tokenizer: "PreTrainedTokenizerFast") -> int | None:
+    """The id for what cannot be written; none where that token has another office, as the end of text in GPT-2."""
+    others = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
+    return None if tokenizer.unk_token_id in others else cast(int, tokenizer.unk_token_id)
+
+
 def encode_after(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int] | None:
     """Ids of a text that goes on after other text: no start-of-text prefix. None when it cannot be told."""
     for anchor in ("\n", ".", "a"):
@@ -184,6 +196,21 @@ def spelled_after(tokenizer: "PreTrainedTokenizerFast", before: Sequence[int], i
     if last is None or not last.special:
         return decode_after(tokenizer, before, ids)
     return decode_after(tokenizer, before, ids[:-1]) + str(last.content)
+
+
+def same_to(tokenizer: "PreTrainedTokenizerFast", left: str, right: str, end: str) -> bool:
+    """Whether two texts that close with `end` are one to the tokenizer: T5's, for one, reads every blank as a space.
+
+    They are compared as it normalises and splits them, before it looks for pieces.
+    """
+
+    def parts(text: str) -> list[str]:
+        normalizer, splitter = tokenizer.backend_tokenizer.normalizer, tokenizer.backend_tokenizer.pre_tokenizer
+        text = normalizer.normalize_str(text) if normalizer else text
+        return [part for part, _ in splitter.pre_tokenize_str(text)] if splitter else [text]
+
+    ended = left.endswith(end) and right.endswith(end)
+    return ended and parts(left.removesuffix(end)) == parts(right.removesuffix(end))
 
 
 def decode(tokenizer: "PreTrainedTokenizerFast", ids: Sequence[int]) -> str:

@@ -15,10 +15,13 @@ import torch
 from tunesmith.batch import Batch, Example
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.inputs import right_padded
 from tunesmith.recipe import Budget, LossPer
 from tunesmith.tune.pack import bins, stream
 
 FINER = (1.25, 1.12, 1.06, 1.03, 1.0, 0.75, 0.5, 0.25)  # shares of a rank's fair part to which micro-batches are cut
+WASTE = 1.5  # padded tokens per token read, over which another forward pass is the cheaper way
+SMALL = 1024  # padded tokens under which it is not
 
 
 def plan(count: int, budget: Budget) -> list[list[int]]:
@@ -33,28 +36,36 @@ def plan(count: int, budget: Budget) -> list[list[int]]:
 
 
 def micro_batches(examples: Sequence[Example], micro_tokens: int) -> list[list[Example]]:
-    """Cut into groups of like length, each of at most `micro_tokens` padded tokens (or of a single example)."""
+    """Cut into groups of like length, each of at most `micro_tokens` padded tokens (or of a single example).
+
+    A group ends where padding would make it WASTE times what is read, unless it is small.
+    """
     groups: list[list[Example]] = []
+    encoder = decoder = read = 0  # widths and tokens of the last group
     for example in sorted(examples, key=len, reverse=True):
-        if groups and len(groups[-1][0]) * (len(groups[-1]) + 1) <= micro_tokens:
+        encoder, decoder = max(encoder, len(example.encoder_ids)), max(decoder, len(example.ids))
+        read += len(example)
+        padded = (encoder + decoder) * (len(groups[-1]) + 1) if groups else 0
+        if groups and padded <= min(micro_tokens, max(WASTE * read, SMALL)):
             groups[-1].append(example)
         else:
             groups.append([example])
+            encoder, decoder, read = len(example.encoder_ids), len(example.ids), len(example)
     return groups
 
 
 def collate(examples: Sequence[Example], pad: int) -> Batch:
     """[[1,2],[3]] -> tokens [[1,2],[3,pad]]. The first token of a row is never a target: nothing predicts it."""
-    shape = (len(examples), max(map(len, examples)))
-    tokens = torch.full(shape, pad, dtype=torch.int64)
-    weights = torch.zeros(shape, dtype=torch.float32)
-    attention = torch.zeros(shape, dtype=torch.int64)
+    tokens, attention = right_padded([example.ids for example in examples], pad)
+    weights = torch.zeros(tokens.shape, dtype=torch.float32)
     for row, example in enumerate(examples):
-        tokens[row, : len(example)] = torch.tensor(example.ids)
-        weights[row, 1 : len(example)] = torch.tensor(example.weights[1:])
-        attention[row, : len(example)] = 1
-    positions = torch.arange(shape[1]).expand(shape)
-    return Batch(tokens, weights, attention, positions, (positions - 1).clamp(min=0))
+        weights[row, 1 : len(example.ids)] = torch.tensor(example.weights[1:])
+    positions = torch.arange(tokens.shape[1]).expand(tokens.shape)
+    batch = Batch(tokens, weights, attention, positions, (positions - 1).clamp(min=0))
+    if any(example.encoder_ids for example in examples):
+        encoder_ids = [example.encoder_ids for example in examples]
+        batch.encoder_tokens, batch.encoder_attention = right_padded(encoder_ids, pad)
+    return batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +169,17 @@ def conversation_hashes(examples: Sequence[Example]) -> list[int]:
     keys: list[int] = []
     for index, example in enumerate(examples):
         same = index > 0 and example.origin.line > 0 and example.origin is examples[index - 1].origin
-        keys.append(keys[-1] if same else int.from_bytes(sha256(repr(example.ids).encode()).digest()[:8]))
+        keys.append(keys[-1] if same else first_bytes(example.encoder_ids + example.ids))
     return keys
+
+
+def first_bytes(ids: tuple[int, ...]) -> int:
+    return int.from_bytes(sha256(repr(ids).encode()).digest()[:8])
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
     """sha256 over every token and weight, in order."""
     digest = sha256()
     for example in examples:
-        digest.update(repr((example.ids, example.weights)).encode())
+        digest.update(repr((example.encoder_ids, example.ids, example.weights)).encode())
     return digest.hexdigest()

@@ -139,17 +139,27 @@ def refuse_unusable(job: Job) -> None:
                 tr("{origin}: no token of this example is supervised", origin=example.origin),
                 tr("leave the row out, or choose another mask"),
             )
-        if len(example) > longest:
+        if bool(example.encoder_ids) != bool(job.model.config.is_encoder_decoder):
+            raise UserError(
+                tr(
+                    "{origin}: rendered for another kind of model than {kind}",
+                    origin=example.origin,
+                    kind=type(job.model).__name__,
+                ),
+                tr("an encoder–decoder learns from a prompt and its answer apart, a causal model from one row"),
+            )
+        if example.longest > longest:
             raise UserError(
                 tr(
                     "{origin}: {length} tokens, and the model can hold {limit}",
                     origin=example.origin,
-                    length=len(example),
+                    length=example.longest,
                     limit=longest,
                 ),
                 tr("set tune.max_length={limit}", limit=longest),
             )
-        if max(example.ids) >= size or min(example.ids) < 0:
+        ids = example.encoder_ids + example.ids
+        if max(ids) >= size or min(ids) < 0:
             raise UserError(
                 tr("{origin}: a token id lies outside the tokenizer's {size}", origin=example.origin, size=size),
                 tr("render the data with the tokenizer that you tune with"),

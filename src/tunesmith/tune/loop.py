@@ -99,7 +99,7 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
     counts = torch.zeros(3, dtype=torch.float64, device=device)
     for batch in work.batches:
         targets = (batch.weights != 0).sum()
-        counts += torch.stack([work.objective.terms(batch), batch.attention.sum(), targets]).to(device)
+        counts += torch.stack([work.objective.terms(batch), batch.read() * (targets > 0), targets]).to(device)
     terms, *counted = sum_over_ranks(counts)
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:

@@ -100,9 +100,10 @@ def measure(
     with torch.random.fork_rng():
         model.train()
         for least, part in zip((LEAST, 2 * LEAST), PROBES, strict=True):
-            batch = replace(layout, shared=False).batch(filling(row, min(wanted, max(least, wanted // part))))
-            sizes.append(batch.tokens.numel())
-            peaks.append(peak_of_pass(model, objective, batch.to(model.device), precision))
+            rows = filling(row, min(wanted, max(least, wanted // part)))
+            batch = replace(layout, shared=False).batch(rows).to(model.device)
+            sizes.append(layout.cost(rows))
+            peaks.append(peak_of_pass(model, objective, batch, precision))
         optimizer = make_optimizer(model, budget)
         begin_state(optimizer)
         held = state_size(optimizer)
@@ -112,8 +113,11 @@ def measure(
 
 
 def filling(row: Example, tokens: int) -> list[Example]:
-    """The row again and again, the last time without its beginning: so many tokens in all."""
+    """The row again and again, the last time without its beginning: so many tokens in all (or one row with a prompt
+    apart, which is not cut)."""
     whole, rest = divmod(tokens, len(row))
+    if row.encoder_ids:
+        return [row] * max(1, whole)
     cut = [replace(row, ids=row.ids[-rest:], weights=row.weights[-rest:])] if rest > 1 else []
     return [row] * whole + cut
 

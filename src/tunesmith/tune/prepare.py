@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Example
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.inputs import inputs
 from tunesmith.models.load import BROKEN, brief, load_model, load_quantized, merged
 from tunesmith.models.surgery.base import Surgery
 from tunesmith.models.surgery.grow_vocabulary import GrowVocabulary, rows
@@ -25,6 +26,7 @@ from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
 from tunesmith.tune import proofs
+from tunesmith.tune.feed import collate
 from tunesmith.tune.job import Job, virtual_tokens, vocabulary_size
 from tunesmith.tune.parallel import shard
 
@@ -120,7 +122,8 @@ def unlearnt(job: Job, model: PreTrainedModel, sample: list[Example]) -> set[int
     model.eval()
     met: dict[int, list[float]] = {}
     for row in sample:
-        logits = model(input_ids=torch.tensor([row.ids], device=model.device), use_cache=False).logits[0, :-1]
+        batch = collate([row], job.pad).to(model.device)
+        logits = model(**inputs(batch)).logits[0, : len(row.ids) - 1]
         costs = cross_entropy(logits.float(), torch.tensor(row.ids[1:], device=model.device), reduction="none")
         for token, cost in zip(row.ids[1:], costs.tolist(), strict=True):
             met.setdefault(token, []).append(cost)

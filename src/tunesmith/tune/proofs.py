@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Example
 from tunesmith.messages import tr
 from tunesmith.models.adapted import ask
+from tunesmith.models.inputs import inputs
 from tunesmith.models.load import load_model
 from tunesmith.models.surgery.base import Surgery
 from tunesmith.objectives.base import Objective
@@ -139,7 +140,7 @@ def judged(name: str, checked: int, detail: str, apart: float) -> Proof:
 def logits(model: PreTrainedModel, row: Example) -> Tensor:
     """[T, V] on the CPU."""
     model.eval()
-    found: Tensor = ask(model, input_ids=torch.tensor([row.ids], device=model.device), use_cache=False).logits[0]
+    found: Tensor = ask(model, **inputs(collate([row], pad=0).to(model.device))).logits[0]
     return found.float().cpu()
 
 

@@ -62,6 +62,10 @@ def markdown(samples: Sequence[Sample]) -> str:
 
 def halves(example: Example) -> tuple[list[int], list[int]]:
     """(what comes before the first supervised token, the supervised tokens from there to the next that is not)."""
+    if example.encoder_ids:
+        return list(example.encoder_ids), [
+            token for token, weight in zip(example.ids, example.weights, strict=True) if weight
+        ]
     start = read(example)
     if start == 1:
         start = max(1, min(BEGINNING, len(example) // 2))

@@ -12,6 +12,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from tunesmith.artifact import write_json
 from tunesmith.models.load import BASE, content_hash, locate
+from tunesmith.models.opening import opening
 from tunesmith.models.surgery.adapter import token_rows
 from tunesmith.models.surgery.grow_vocabulary import rows
 from tunesmith.models.surgery.lora import START, save_difference
@@ -80,6 +81,8 @@ def generation(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, stop_
     marks = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
     known = [token for token in as_list(config.eos_token_id) if token in marks]
     config.eos_token_id = list(dict.fromkeys([*stop_ids, *known])) or None
+    if begun := opening(model):
+        config.decoder_start_token_id = begun[0]
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
     try:

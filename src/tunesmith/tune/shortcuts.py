@@ -73,8 +73,11 @@ def choose(
     inner = bare(model)
     own = inner.config._attn_implementation
     alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
-    packing = packing and take_over(inner)
     found, least, tried = PLAIN, 0.0, []
+    if packing and any(row.encoder_ids for row in rows):
+        packing = False
+        tried.append(tr("not {way} ({why})", way=tr("packing"), why=tr("an encoder's rows stand alone")))
+    packing = packing and take_over(inner)
     for way in BEST_FIRST:
         if way.packed > packing or way.shared > (sharing and not drops(model)):
             continue
@@ -85,6 +88,8 @@ def choose(
             found, least = way, apart
             break
         tried.append(tr("not {way} ({why})", way=way, why=why))
+    else:
+        apart = 0.0  # the plain way is what the others are measured against
     if packing and not found.packed:
         inner.set_attn_implementation(own)
     model.zero_grad(set_to_none=True)

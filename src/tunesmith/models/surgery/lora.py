@@ -34,7 +34,7 @@ class Lora:
     def __call__(self, model: PreTrainedModel) -> PreTrainedModel:
         wanted = self.settings.targets
         config = LoraConfig(
-            task_type="CAUSAL_LM",
+            task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
             r=self.settings.rank,
             lora_alpha=self.settings.alpha,  # type: ignore[arg-type]  # peft says int, and divides
             lora_dropout=self.settings.dropout,
