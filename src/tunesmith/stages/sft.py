@@ -59,7 +59,7 @@ def make_job(stage: Tune, say: Say) -> "Job":
     from tunesmith.tune.job import Job
 
     tokenizer = load_tokenizer(stage.base)
-    made = gather(stage, tokenizer)
+    made = gather(stage, tokenizer, say)
     tell(made, say)
     renderer = made.renderer
     if renderer is not None:
