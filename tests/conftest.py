@@ -5,11 +5,25 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["LC_ALL"] = "C.UTF-8"  # the tests read English messages
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def caches() -> Iterator[Path]:
+    """Where caches go: never into the user's home. Commands that tests start inherit it."""
+    folder = Path(tempfile.mkdtemp(prefix="tunesmith-caches-"))
+    own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    os.environ.setdefault("MPLCONFIGDIR", f"{own}/matplotlib")  # its list of fonts takes seconds to make
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -46,15 +47,26 @@ def sync_tree(folder: Path) -> None:
                 os.fsync(handle.fileno())
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name, fsync, rename: readers see the old file or the new one."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write under a temporary name, fsync, rename: readers see the old file or the new one.
+
+    Two processes may write one path at once, even where containers give both the same number.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` in UTF-8."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,6 +13,7 @@ LAYERS = [
     {"errors", "messages"},
     {"records", "config", "artifact", "proof", "batch", "recipe"},
     {"formats", "text"},
+    {"data"},
     {"models"},
     {"objectives"},
     {"tune", "evaluate", "chat"},

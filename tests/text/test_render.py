@@ -169,6 +169,7 @@ def test_thinking_of_the_row_is_learnt_and_earlier_thinking_dropped(tokenizer):
     ]
     assert "first idea" not in tokenizer.decode(rendered.groups[1][0].prompt)
     assert failed(renderer, rendered) == []
+    assert prove_serving(renderer, [rendered]).passed
     without = one(Renderer(THINKER, tokenizer, thinking="none"), chat)
     assert [turn.spoken for group in without.groups for turn in group] == ["one<|im_end|>", "two<|im_end|>"]
 

@@ -74,7 +74,7 @@ def nth_conversation(path: str, format: str, index: int) -> "Conversation":
     """The conversation number `index` that can be used; raises UserError when there are fewer."""
     from tunesmith import formats
     from tunesmith.records import Refusal
-    from tunesmith.stages.examples import teachable
+    from tunesmith.stages.reading import teachable
 
     kept = (record for record in formats.read([path], format) if not isinstance(record, Refusal))
     record = next(islice(kept, index, None), None)

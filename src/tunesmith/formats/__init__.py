@@ -7,6 +7,7 @@ from tunesmith.formats.detect import Format as Format
 from tunesmith.formats.detect import named as named
 from tunesmith.formats.detect import names as names
 from tunesmith.formats.source import Source as Source
+from tunesmith.formats.source import files as files
 from tunesmith.formats.source import sources as sources
 from tunesmith.records import Record, Refusal
 

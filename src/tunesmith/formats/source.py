@@ -78,6 +78,32 @@ def located(given: str, format: str) -> Iterator[Source]:
         yield source(printable(given), open_rows(path, printable(given)), format)
 
 
+def files(given: str) -> tuple[Path, ...] | None:
+    """Every file here that the reading of a path depends on, in order; None where a hub is read.
+
+    Raises UserError where the path cannot be read, as reading it does.
+    """
+    check(given)
+    path, name = divided(given)
+    listing = path / registry.NAME if path.is_dir() else path
+    if name:
+        entry = registry.chosen(path, name)
+        return None if entry.path is None else (path, *entry_files(entry))
+    if is_hub(given):
+        return None
+    if registry.is_registry(listing):
+        named = [file for entry in registry.entries(listing) for file in entry_files(entry)]
+        return tuple(dict.fromkeys([listing, *named, *(data_files(path) if path.is_dir() else ())]))
+    return tuple(data_files(path)) if path.is_dir() else (path,)
+
+
+def entry_files(entry: registry.Entry) -> list[Path]:
+    """The files here that hold the records of a registry entry."""
+    if entry.path is None or not entry.path.exists():
+        return []
+    return data_files(entry.path) if entry.path.is_dir() else [entry.path]
+
+
 def folder(path: Path, format: str) -> Iterator[Source]:
     """The data files of a folder and those below it; prose counts only where there is nothing else."""
     files = data_files(path)
@@ -143,7 +169,7 @@ def registered(entry: registry.Entry, format: str) -> Iterator[Source]:
         refusal = Refusal(Origin(printable(entry.path)), "file", reason, tr("restore it, or remove the entry"))
         yield Source(printable(entry.path), form, iter([refusal]))
         return
-    for file in data_files(entry.path) if entry.path.is_dir() else [entry.path]:
+    for file in entry_files(entry):
         rows = adapted(entry, open_rows(file, printable(file)))
         yield source(printable(file), islice(rows, entry.limit), form)
 

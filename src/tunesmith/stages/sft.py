@@ -67,7 +67,7 @@ def make_job(stage: Tune, say: Say) -> "Job":
     from tunesmith.tune.prepare import load_base
 
     tokenizer = load_tokenizer(stage.base)
-    made = gather(stage, tokenizer, opening_of(stage.base))
+    made = gather(stage, tokenizer, say, opening_of(stage.base))
     tell(made, say)
     renderer = made.renderer
     if renderer is not None:

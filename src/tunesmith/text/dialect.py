@@ -95,9 +95,12 @@ def special_context(tokenizer: "PreTrainedTokenizerFast") -> dict[str, str]:
 
 
 def switch_settings(template: Template, thinking: bool) -> Iterator[tuple[tuple[str, bool], ...]]:
-    """First no switch at all, then each switch that the template reads, set as `thinking` says."""
-    yield ()
-    yield from (((name, thinking),) for name in SWITCHES if name in template.variables)
+    """No switch at all, and each switch that the template reads, set as `thinking` says.
+
+    Thinking is asked for if it can be: the template that is saved has it off where a server says nothing.
+    """
+    switches = [((name, thinking),) for name in SWITCHES if name in template.variables]
+    yield from (*switches, ()) if thinking else ((), *switches)
 
 
 def try_dialect(

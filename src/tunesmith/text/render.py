@@ -127,6 +127,16 @@ class Renderer:
         return self._dialects[thinking]
 
     @property
+    def ways(self) -> tuple[bool, ...]:
+        """For which answers the dialect is known, in the order learnt: without thinking, with thinking."""
+        return tuple(self._dialects)
+
+    def learn(self, ways: Iterable[bool]) -> None:
+        """Know the dialects as a renderer does that has these `ways`."""
+        for thinking in ways:
+            self.dialect(thinking)
+
+    @property
     def stop_ids(self) -> tuple[int, ...]:
         """Ids at which generation ends: end marks of the template, and the tokenizer's end of text."""
         marks = [dialect.mark for dialect in self._dialects.values()] or [self.dialect().mark]

@@ -102,6 +102,30 @@ def undeclared(template: Template) -> frozenset[str]:
     return frozenset(jinja2.meta.find_undeclared_variables(environment().parse(template.source)))
 
 
+@cache
+def clock(template: Template) -> tuple[str, ...] | None:
+    """The forms in which the template asks for the time; None where it takes them, or other words, by chance."""
+    compiled(template)
+    tree = environment().parse(template.source)
+    asked = [call for call in tree.find_all(nodes.Call) if is_name(call.node, "strftime_now")]
+    looked = [test for test in tree.find_all(nodes.Test) if is_name(test.node, "strftime_now")]
+    forms = [argument.value for call in asked for argument in call.args if isinstance(argument, nodes.Const)]
+    named = [name for name in tree.find_all(nodes.Name) if name.name == "strftime_now"]
+    dice = any(used.name == "random" for used in tree.find_all(nodes.Filter))
+    dice |= any(name.name == "lipsum" for name in tree.find_all(nodes.Name))
+    return None if dice or len(forms) != len(asked) or len(named) != len(asked) + len(looked) else tuple(forms)
+
+
+def is_name(node: nodes.Node, name: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == name
+
+
+def moment(template: Template) -> tuple[str, ...] | None:
+    """What a template that writes the time would write now; None where it may write other words each time."""
+    forms = clock(template)
+    return None if forms is None else tuple(datetime.now().strftime(form) for form in forms)
+
+
 def write(template: Template, messages: Sequence[dict[str, Any]], generate: bool, **context: Any) -> str:
     """The text of a conversation; with `generate`, up to where the assistant starts to speak.
 

@@ -1,0 +1,1 @@
+"""What is kept of prepared data, so that it is prepared once."""
