@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from tunesmith.cli.data import app
 from tunesmith.errors import UserError
 from tunesmith.formats.inspect import inspect, language
+from tunesmith.formats.row import raw
 
 ROWS = [
     {"instruction": "Say hello.", "input": "", "output": "Hello there."},
@@ -153,3 +154,8 @@ def test_help_has_an_example_and_loads_nothing_heavy():
         "bad = {'torch', 'transformers', 'pyarrow', 'datasets', 'numpy'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_raw_text_of_a_refused_row_can_always_be_written() -> None:
+    for value in ("x\ud83d", ["\ud83d"], {"\ud83d": 1}, "中"):
+        assert raw(value).encode()

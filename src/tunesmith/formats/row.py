@@ -37,9 +37,7 @@ def refuse(row: Row, fault: Fault) -> Refusal:
 
 def raw(value: Any) -> str:
     """The row as one line of JSON; half surrogates stay escaped, so that it can be written as UTF-8."""
-    if isinstance(value, str):
-        return value
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     try:
         text.encode()
     except UnicodeEncodeError:
