@@ -9,6 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 
 from tunesmith.formats import read
 from tunesmith.models.nano.families import generate
+from tunesmith.models.operations import per_token
 from tunesmith.records import Conversation, text_message
 from tunesmith.text.render import Rendered, Renderer
 from tunesmith.text.template import load_template
@@ -62,9 +63,9 @@ def prepare(folder: Path, count: int, data: Path | None) -> dict[str, object]:
     lines = [{"ids": list(row.ids), "read": row.weights.index(1.0)} for row in rows]
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     torch.manual_seed(0)
-    llama = LlamaForCausalLM(LlamaConfig(vocab_size=WORDS, tie_word_embeddings=False, **SHAPE))
+    first = llama()
     qwen = Qwen3ForCausalLM(Qwen3Config(vocab_size=151_936, tie_word_embeddings=True, head_dim=64, **SHAPE))
-    for name, model in (("llama", llama), ("qwen", qwen)):
+    for name, model in (("llama", first), ("qwen", qwen)):
         model.save_pretrained(folder / name)
         words.save_pretrained(folder / name)
     lengths = [len(line["ids"]) for line in lines]
@@ -74,11 +75,11 @@ def prepare(folder: Path, count: int, data: Path | None) -> dict[str, object]:
     }  # fmt: skip
 
 
-def operations(tokens: int, head: float = 1.0) -> float:
-    """Floating-point operations of a training step of the llama model over `tokens`, `head` of them with logits.
+def llama() -> LlamaForCausalLM:
+    return LlamaForCausalLM(LlamaConfig(vocab_size=WORDS, tie_word_embeddings=False, **SHAPE))
 
-    Six a weight and token (Kaplan et al., 2020); attention over such short rows is left out.
-    """
-    width, inner, layers = SHAPE["hidden_size"], SHAPE["intermediate_size"], SHAPE["num_hidden_layers"]
-    trunk = layers * (width * width * 3 + 3 * width * inner)  # q, o and half-size k, v; gate, up and down
-    return 6.0 * tokens * (trunk + head * width * WORDS)
+
+def operations(tokens: int, head: float = 1.0) -> float:
+    """Floating-point operations of training all of the llama model on `tokens`, `head` of them with logits."""
+    with torch.device("meta"):
+        return tokens * per_token(llama(), head)

@@ -17,6 +17,7 @@ CountOr0 = Annotated[int, Field(ge=0)]
 Thinking = Literal["keep", "none"]
 LossPer = Literal["token", "example", "micro_batch"]
 Adapter = Literal["full", "lora", "qlora", "ia3", "prefix", "prompt", "ptuning"]
+TrackerName = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 MaskName = Literal["answers", "last_answer", "everything"]
 
 
@@ -86,7 +87,7 @@ class Budget:
     optimizer: Literal["adamw", "adafactor"] = "adamw"
     loss_per: LossPer = "token"  # what counts alike in a step; micro_batch: as most trainers of 2023 did
     batch_size: Count = 32  # examples in one optimizer step
-    micro_tokens: Count = 8192  # padded tokens in one forward pass; more passes accumulate
+    micro_tokens: CountOr0 = 0  # tokens in one forward pass, more passes accumulate; 0: as fit the memory, to 8192
     packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
     max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
     overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
@@ -96,12 +97,15 @@ class Budget:
     beta2: Below1 = 0.999
     max_grad_norm: Positive = 1.0
     gradient_checkpointing: bool = False
+    sharding: Literal["none", "full"] = "none"  # of several processes each holds: none: the whole model; full: its part
     eval_share: Below1 = 0.0  # share of the examples held out to measure the loss
     eval_every: CountOr0 = 0  # steps between evaluations; 0: at the end of each epoch
+    samples: CountOr0 = 2  # held-out prompts that are answered at each evaluation
     checkpoint_every: CountOr0 = 0  # steps between checkpoints; 0: at the end of each epoch
     keep: Literal["last", "best"] = (
         "last"  # which weights OUT holds: after the last step, or at the lowest held-out loss
     )
+    track: tuple[TrackerName, ...] = ()  # who is told of the run besides OUT: tensorboard, trackio, wandb, mlflow
     seed: CountOr0 = 0
 
 

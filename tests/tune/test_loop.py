@@ -33,7 +33,7 @@ MODEL = tiny_model()
 
 def gradient(examples: list[Example], micro_tokens: int) -> Tensor:
     MODEL.zero_grad(set_to_none=True)
-    accumulate(MODEL, Work(CrossEntropy(), feed.batches(examples, micro_tokens, 0)), "fp32")
+    accumulate(MODEL, Work(CrossEntropy(), feed.Layout(micro_tokens, 0).batches(examples)), "fp32")
     return torch.cat([parameter.grad.flatten() for parameter in MODEL.parameters() if parameter.grad is not None])
 
 
@@ -62,7 +62,7 @@ def run(
     """Two epochs on 24 examples; of several ranks, the part of one."""
     model, examples = tiny_model(kind), random_examples(24)
     plan = feed.plan(len(examples), budget)
-    batches = (feed.batches([examples[index] for index in step], budget.micro_tokens, 0) for step in plan)
+    batches = (feed.Layout(budget.micro_tokens, 0).batches([examples[index] for index in step]) for step in plan)
     steps = ([Work(CrossEntropy(), step[rank::world])] for step in batches)
     return list(fit(model, steps, make_optimizer(model, budget), schedule(budget, len(plan)), 1.0, precision))
 
@@ -119,7 +119,7 @@ def in_children(work: Callable[[int], None], count: int) -> list[int]:
 def test_a_gradient_that_is_not_finite_stops_the_run_and_names_the_step() -> None:
     model = tiny_model()
     optimizer = make_optimizer(model, BUDGET)
-    work = [Work(CrossEntropy(), feed.batches(random_examples(2), 1000, 0))]
+    work = [Work(CrossEntropy(), feed.Layout(1000, 0).batches(random_examples(2)))]
     reports = fit(model, [work, work, work], optimizer, lambda done: 1e-3)
     next(reports)
     with torch.no_grad():
@@ -133,7 +133,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_names_the_step() -> Non
 
 def test_dropout_acts_in_training_and_not_in_evaluation() -> None:
     model, examples = tiny_model(attention_dropout=0.5), random_examples(6)
-    batches = feed.batches(examples, 1000, 0)
+    batches = feed.Layout(1000, 0).batches(examples)
     quiet = float(accumulate(model, Work(CrossEntropy(), batches), "fp32")[2])
     model.zero_grad(set_to_none=True)
     (report,) = fit(model, [[Work(CrossEntropy(), batches)]], make_optimizer(model, BUDGET), lambda done: 0.0)
@@ -152,14 +152,14 @@ def test_gradients_are_clipped_to_the_norm() -> None:
             gradients = [parameter.grad.norm() for parameter in model.parameters() if parameter.grad is not None]
             norms.append(float(torch.stack(gradients).norm()))
 
-    work = [Work(CrossEntropy(), feed.batches(random_examples(4), 1000, 0))]
+    work = [Work(CrossEntropy(), feed.Layout(1000, 0).batches(random_examples(4)))]
     (report,) = fit(model, [work], Spy(model.parameters(), lr=0.1), lambda done: 1e-3, max_grad_norm=0.01)
     assert report.grad_norm > 0.02
     assert norms[0] == pytest.approx(0.01, rel=1e-3)
 
 
 def test_work_that_matters_twice_weighs_twice() -> None:
-    batches = feed.batches(random_examples(4), 1000, 0)
+    batches = feed.Layout(1000, 0).batches(random_examples(4))
     losses = [accumulate(MODEL, Work(CrossEntropy(), batches, weight), "fp32")[2] for weight in (1.0, 2.0)]
     assert float(losses[1]) == pytest.approx(2 * float(losses[0]))
 
@@ -172,15 +172,15 @@ def test_works_of_several_objectives_add_up_and_each_reports_what_it_measures() 
             return Sums(super().__call__(model, batch).loss, {"rows": torch.tensor(float(len(batch.tokens)))})
 
     model = tiny_model()
-    one, two = feed.batches(random_examples(4), 50, 0), feed.batches(random_examples(3, seed=1), 50, 0)
+    one, two = feed.Layout(50, 0).batches(random_examples(4)), feed.Layout(50, 0).batches(random_examples(3, seed=1))
     apart = [accumulate(model, Work(CrossEntropy(), batches), "fp32") for batches in (one, two)]
     model.zero_grad(set_to_none=True)
     step = [Work(CrossEntropy(), one), Work(Counting(), two, weight=0.5)]
     (report,) = fit(model, [step], make_optimizer(model, BUDGET), lambda done: 1e-3)
-    terms = float(apart[1][0])
+    terms = float(apart[1][1])  # every weight is 1
     assert report.metrics == {"rows": pytest.approx(3 / terms)}
     assert report.loss == pytest.approx(float(apart[0][2] + 0.5 * apart[1][2]))
-    assert report.supervised_tokens == float(apart[0][0] + apart[1][0])
+    assert report.supervised_tokens == float(apart[0][1] + apart[1][1])
 
 
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine"])
@@ -207,7 +207,7 @@ def test_the_rate_ends_at_its_floor_and_a_warm_up_may_be_in_steps() -> None:
 def test_the_second_matrix_of_an_adapter_may_learn_faster() -> None:
     model = Lora(recipe.Lora(rank=2))(tiny_model())
     optimizer = make_optimizer(model, Budget(), lr_ratio=16.0)
-    work = [Work(CrossEntropy(), feed.batches(random_examples(2), 1000, 0))]
+    work = [Work(CrossEntropy(), feed.Layout(1000, 0).batches(random_examples(2)))]
     list(fit(model, [work], optimizer, lambda done: 1e-3))
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {names[id(p)].split(".")[-3]: group["lr"] for group in optimizer.param_groups for p in group["params"]}
@@ -226,7 +226,7 @@ def test_adafactor_trains_and_keeps_less_than_adamw() -> None:
     for name in ("adamw", "adafactor"):
         model = tiny_model()
         optimizer = make_optimizer(model, Budget(lr=1e-2, optimizer=name))
-        work = [Work(CrossEntropy(), feed.batches(random_examples(4), 1000, 0))]
+        work = [Work(CrossEntropy(), feed.Layout(1000, 0).batches(random_examples(4)))]
         reports = list(fit(model, [work] * 4, optimizer, lambda done: 1e-2))
         assert reports[-1].loss < reports[0].loss
         states = [value for state in optimizer.state.values() for value in state.values()]
@@ -239,14 +239,16 @@ def test_by_example_every_example_counts_alike_however_it_is_cut(micro_tokens: i
     examples = random_examples(5, seed=2)
     layout = feed.Layout(micro_tokens, 0, loss_per="example")
     found = accumulate(MODEL, Work(CrossEntropy(), layout.batches(examples)), "fp32")
-    single = [accumulate(MODEL, Work(CrossEntropy(), feed.batches([example], 1, 0)), "fp32") for example in examples]
-    assert float(found[0]) == pytest.approx(5)
+    single = [
+        accumulate(MODEL, Work(CrossEntropy(), feed.Layout(1, 0).batches([example])), "fp32") for example in examples
+    ]
+    assert int(found[1]) == sum(bool(weight) for example in examples for weight in example.weights)
     assert float(found[2]) == pytest.approx(sum(float(part[2]) for part in single) / 5, rel=1e-5)
 
 
 def test_by_micro_batch_every_forward_pass_counts_alike() -> None:
     examples = random_examples(5, seed=2)
-    made = feed.batches(examples, 50, 0)
+    made = feed.Layout(50, 0).batches(examples)
     losses = [float(accumulate(MODEL, Work(CrossEntropy(), [batch]), "fp32")[2]) for batch in made]
     found = accumulate(
         MODEL, Work(CrossEntropy(), feed.Layout(50, 0, loss_per="micro_batch").batches(examples)), "fp32"
@@ -272,7 +274,7 @@ def test_bf16_computes_in_bf16_over_master_weights_in_fp32() -> None:
     model = tiny_model()
     seen = []
     model.model.layers[0].mlp.register_forward_hook(lambda _, __, out: seen.append(out.dtype))
-    accumulate(model, Work(CrossEntropy(), feed.batches(random_examples(2), 1000, 0)), "bf16")
+    accumulate(model, Work(CrossEntropy(), feed.Layout(1000, 0).batches(random_examples(2))), "bf16")
     assert seen == [torch.bfloat16]
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     fp32, bf16 = run(BUDGET), run(BUDGET, "bf16")

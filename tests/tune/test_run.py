@@ -64,10 +64,14 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_the_log_has_one_line_a_step_with_its_six_keys(tuned: TuneResult) -> None:
+KEYS = ["step", "loss", "lr", "grad_norm", "supervised_tokens", "seconds", "tokens"]
+KEYS += ["tokens_per_second", "supervised_tokens_per_second", "mfu"]
+
+
+def test_the_log_has_one_line_a_step_with_its_ten_keys(tuned: TuneResult) -> None:
     log = [json.loads(line) for line in (tuned.path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == list(range(1, len(log) + 1))
-    assert all(list(line) == ["step", "loss", "lr", "grad_norm", "supervised_tokens", "seconds"] for line in log)
+    assert all(list(line) == KEYS for line in log)
     assert tuned.metrics["steps"] == len(log)
     assert tuned.metrics["last_loss"] == log[-1]["loss"]
 
@@ -307,7 +311,6 @@ def test_an_interrupted_run_keeps_its_checkpoint_and_nothing_else(base: Path, tm
         tune(job(base, "full", {"checkpoint_every": 2}), tmp_path / "out", watch=Interrupt())
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "checkpoints" / "last").resolve().name == "step-000004"
-    assert load_model(str(tmp_path / "out" / "checkpoints" / "last")).config.vocab_size == 258
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(base: Path, tmp_path: Path) -> None:

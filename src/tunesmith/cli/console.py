@@ -1,6 +1,7 @@
 """What every verb prints: people read stderr, programs read one JSON object on stdout."""
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +9,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+def leads() -> bool:
+    """Whether this process speaks: of those that torchrun starts (it numbers them), the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def human() -> "Console":
     """The console for logs, progress bars and tables; always stderr."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty(), quiet=not leads())
 
 
 def emit(value: dict[str, Any]) -> None:
     """Print the one JSON object of a --json run."""
+    if not leads():
+        return
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()

@@ -55,28 +55,15 @@ def torch_facts() -> dict[str, Any]:
     """Device, threads, and GFLOP/s of a matrix product in fp32 and bf16, measured now."""
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    from tunesmith.models.operations import peak
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "gflops_fp32": round(matrix_rate(torch.float32, device)),
-        "gflops_bf16": round(matrix_rate(torch.bfloat16, device)),
+        "gflops_fp32": round(peak("fp32", device) / 1e9),
+        "gflops_bf16": round(peak("bf16", device) / 1e9),
     }
-
-
-def matrix_rate(dtype: Any, device: str, size: int = 1024, repeats: int = 5) -> float:
-    """10^9 operations a second of the best of a few products of two size × size matrices."""
-    import time
-
-    import torch
-
-    a = torch.randn(size, size, device=device).to(dtype)
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        (a @ a).sum().item()
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
 
 
 def checks() -> list[dict[str, Any]]:

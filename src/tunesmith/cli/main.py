@@ -4,13 +4,14 @@
 """
 
 import sys
+import time
 from typing import Annotated
 
 import typer
 
 from tunesmith import __version__
 from tunesmith.cli import chat, data, doctor, quickstart, recipes, render, run, tune
-from tunesmith.cli.console import emit
+from tunesmith.cli.console import emit, leads
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 
@@ -30,6 +31,8 @@ app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipes")
+
+HEAD_START = 5  # seconds
 
 
 def show_version(wanted: bool) -> None:
@@ -60,7 +63,12 @@ def main() -> None:
 
 
 def fail(error: UserError) -> None:
-    """Tell the error on stderr (and as the JSON object of a --json run), and end with its code."""
+    """Tell the error on stderr (and as the JSON object of a --json run), and end with its code.
+
+    Of several processes the first tells what all have met, and ends the others; what only another has met, that tells.
+    """
+    if not leads():
+        time.sleep(HEAD_START)
     if "--json" in sys.argv:
         emit({"error": error.message, "cure": error.cure})
     print(f"{tr('error')}: {error}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """tunesmith run: carry out a recipe of any number of stages."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,8 @@ def run(
     from tunesmith.cli.words import chosen_recipe
     from tunesmith.stages.run import run as carry_out
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # as torchrun says
+        raise UserError(tr("a recipe of several stages runs in one process"), tr("use torchrun with tunesmith tune"))
     recipe = chosen_recipe(words, None)
     if out is None:
         raise UserError(tr("no output folder given"), tr("add --out FOLDER"))

@@ -1,12 +1,14 @@
 """tunesmith tune: base and data in, a model that follows instructions out."""
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tunesmith.cli.console import emit, human
+from tunesmith.cli.console import emit, human, leads
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.recipe import Tune
@@ -35,8 +37,15 @@ def tune(
     plan: Annotated[
         bool, typer.Option("--plan", help=tr("Take a few steps, tell what the whole run would take, and stop."))
     ] = False,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help=tr("Processes on this machine that share the work, one a GPU."))
+    ] = 1,
     json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object on stdout."))] = False,
 ) -> None:
+    if processes > 1 and not started_with_others():
+        from tunesmith.tune.launch import launch
+
+        raise typer.Exit(launch(processes, sys.argv[1:]))
     from tunesmith.cli.words import chosen_recipe
     from tunesmith.stages.run import run
     from tunesmith.stages.sft import with_inputs
@@ -63,13 +72,19 @@ def tune(
         tell(summary)
 
 
+def started_with_others() -> bool:
+    """Whether torchrun, or --processes itself, started this process."""
+    return "WORLD_SIZE" in os.environ
+
+
 def tell_plan(stage: Tune, json: bool) -> None:
     """The forecast of a run."""
     from tunesmith.stages.run import watching
     from tunesmith.stages.sft import plan
+    from tunesmith.tune.parallel import joined
 
     console = human()
-    with watching(console) as watch:
+    with joined(), watching(console) as watch:
         found = plan(stage, watch)
     if json:
         emit(found)
@@ -92,6 +107,8 @@ def tell_plan(stage: Tune, json: bool) -> None:
 
 def tell(summary: dict[str, object]) -> None:
     """What was made, and what to do with it."""
+    if not leads():
+        return
     console = human()
     metrics = summary["metrics"]
     assert isinstance(metrics, dict)

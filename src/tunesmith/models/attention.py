@@ -7,6 +7,7 @@ lengths. A head that several examples share is in the row once; each of them att
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,3 +129,16 @@ def take_over(model: PreTrainedModel) -> bool:
             model.set_attn_implementation(before)
             return False
     return bool(model.config._attn_implementation == NAME)
+
+
+@contextmanager
+def own_attention(model: PreTrainedModel) -> Iterator[None]:
+    """The model with attention that transformers brings, if ours is in place: ours reads whole rows, not a cache."""
+    if model.config._attn_implementation != NAME:
+        yield
+        return
+    model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(NAME)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 Precision = Literal["fp32", "bf16"]
+CPU = torch.device("cpu")
 
 
 def choose(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
@@ -18,13 +19,24 @@ def choose(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Pre
     return "bf16" if 2 * product_seconds(torch.bfloat16) < product_seconds(torch.float32) else "fp32"
 
 
-def product_seconds(dtype: torch.dtype) -> float:
-    """Shortest of a few timings of one matrix product on the CPU, in seconds."""
-    left, right = torch.ones(512, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
+def product_seconds(
+    dtype: torch.dtype,
+    device: torch.device = CPU,
+    shape: tuple[int, int, int] = (512, 512, 512),
+    patience: float = 0.0,
+) -> float:
+    """Seconds of a product of [rows, inner] and [inner, columns]: the best of six, or of all that `patience` allows."""
+    rows, inner, columns = shape
+    generator = torch.Generator(device).manual_seed(0)  # of its own: a run's random numbers stay as they are
+    left = torch.randn(rows, inner, device=device, generator=generator).to(dtype)
+    right = torch.randn(inner, columns, device=device, generator=generator).to(dtype)
     times: list[float] = []
-    for _ in range(6):
+    until = time.perf_counter() + patience
+    while len(times) < 6 or time.perf_counter() < until:
         start = time.perf_counter()
         _ = left @ right
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - start)
     return min(times)
 

@@ -56,8 +56,10 @@ def carry_out(stage: Stage, out: Path, resume: bool, console: "Console") -> dict
     with watching(console) as watch:
         if isinstance(stage, Tune):
             from tunesmith.stages import sft
+            from tunesmith.tune.parallel import joined
 
-            return sft.run(stage, out, resume, watch).summary
+            with joined():
+                return sft.run(stage, out, resume, watch).summary
         if isinstance(stage, Practice):
             from tunesmith.stages import practice
 

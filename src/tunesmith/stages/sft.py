@@ -28,9 +28,12 @@ class Tuned:
 def run(stage: Tune, out: Path, resume: bool, watch: "Watcher") -> Tuned:
     """Tune `stage.base` into `out`. Raises UserError, and ProofError when a rule or a proof fails."""
     from tunesmith.tune.run import tune
+    from tunesmith.tune.tracking import library
     from tunesmith.tune.workspace import refuse_occupied
 
     refuse_occupied(out, resume)
+    for name in stage.tune.track:
+        library(name)
     job = make_job(stage, watch.say)
     result = tune(job, out, resume, watch)
     summary = {

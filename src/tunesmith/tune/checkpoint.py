@@ -1,27 +1,35 @@
-"""Everything that the rest of a run depends on, in one folder that is written whole.
+"""Everything that the rest of a run depends on, in one folder that is written whole while training goes on.
 
-A checkpoint is a model folder (so it can chat) with `state.json` and `training.pt` beside. The links `last` and
-`best` in checkpoints/ are swapped in one move; what neither points to is removed.
+A checkpoint holds the weights that train, the optimizer's state and the random numbers as safetensors (each process
+writes its part; any number of them can read it), and `state.json` beside. The links `last` and `best` in
+checkpoints/ are swapped in one move; what neither points to is removed.
 """
 
 import os
 import shutil
+import warnings
+from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
-from transformers import PreTrainedModel
 
 from tunesmith.artifact import sync_tree, write_json
-from tunesmith.models.load import load_folder, read_object
-from tunesmith.tune.save import Saver
+from tunesmith.models.load import brief, read_object
+from tunesmith.tune.parallel import from_leader, leads, rank, running
 
 STATE = "state.json"
-TRAINING = "training.pt"
+warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # we tell torch so ourselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,7 @@ class State:
     way        the shortcuts that were proved at the start
     seconds    of training so far
     proofs     as JSON, made before the first step
+    micro_tokens  of a forward pass, as they were found to fit
     """
 
     step: int
@@ -41,34 +50,72 @@ class State:
     seconds: float
     proofs: list[dict[str, Any]]
     way: dict[str, bool]
+    micro_tokens: int
     best_step: int | None = None
     best_loss: float | None = None
 
 
-def write(folder: Path, model: PreTrainedModel, optimizer: Optimizer, state: State, save: Saver) -> None:
-    """Add a checkpoint to `folder` and let `last` (and `best`, if it is that) point to it."""
-    name = f"step-{state.step:06d}"
-    temporary = folder / f".{name}"
-    for leftover in (temporary, folder / name):
-        shutil.rmtree(leftover, ignore_errors=True)
-    save(model, temporary)
-    learning = {"optimizer": optimizer.state_dict(), "random": random_state(), "adapter": adapter_state(model)}
-    store(learning, temporary / TRAINING)
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A checkpoint that is being written."""
+
+    written: "Future[Any]"
+    temporary: Path
+    state: State
+
+
+class Writer:
+    """Writes the checkpoints of one run, one at a time. All processes of the run call each method together."""
+
+    def __init__(self) -> None:
+        self.pending: Pending | None = None
+        self.group = dist.new_group(backend="gloo") if running() else None  # apart from that of the training steps
+
+    def write(self, folder: Path, tensors: dict[str, Any], state: State) -> None:
+        """Copy the tensors, and write them into a checkpoint in `folder` beside the training that goes on."""
+        self.finish()
+        temporary = folder / f".step-{state.step:06d}"
+        if leads():
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        temporary = from_leader(temporary)
+        writer = HuggingFaceStorageWriter(str(temporary), save_distributed=True)
+        written = async_save(tensors, storage_writer=writer, process_group=self.group, no_dist=self.group is None)
+        assert isinstance(written, Future)
+        self.pending = Pending(written, temporary, state)
+
+    @property
+    def written(self) -> bool:
+        """Whether a checkpoint is ready to be put in place. The leading process learns so last, of all parts."""
+        return self.pending is not None and self.pending.written.done()
+
+    def finish(self) -> None:
+        """Wait for the checkpoint that is being written, if any, and let `last` (and `best`, if it is) point to it.
+
+        Raises OSError where it cannot be written.
+        """
+        if self.pending is None:
+            return
+        pending, self.pending = self.pending, None
+        try:
+            pending.written.result()
+        except (RuntimeError, CheckpointException) as error:  # what torch makes of a full disk
+            raise OSError(brief(error)) from error
+        if leads():
+            put_in_place(pending.temporary, pending.state)
+
+
+def put_in_place(temporary: Path, state: State) -> None:
+    """Make what was written under a temporary name a checkpoint that counts."""
+    folder, name = temporary.parent, f"step-{state.step:06d}"
     write_json(temporary / STATE, asdict(state))
     sync_tree(temporary)
+    shutil.rmtree(folder / name, ignore_errors=True)
     temporary.rename(folder / name)
     point(folder / "last", name)
     if state.best_step is not None:
         point(folder / "best", f"step-{state.best_step:06d}")
     prune(folder)
-
-
-def store(value: dict[str, Any], path: Path) -> None:
-    """torch.save, but a full disk is an OSError."""
-    try:
-        torch.save(value, path)
-    except RuntimeError as error:
-        raise OSError(str(error)) from error
 
 
 def point(link: Path, name: str) -> None:
@@ -91,31 +138,72 @@ def read_state(checkpoint: Path) -> State:
     return State(**read_object(checkpoint / STATE, ""))
 
 
-def restore(checkpoint: Path, model: PreTrainedModel, optimizer: Optimizer) -> None:
-    """Put the weights, the optimizer and the random numbers back where they were."""
-    restore_weights(checkpoint, model)
-    training = torch.load(checkpoint / TRAINING, map_location="cpu", weights_only=True)
-    optimizer.load_state_dict(training["optimizer"])
-    torch.set_rng_state(training["random"]["cpu"])
-    if torch.cuda.is_available() and training["random"]["cuda"]:
-        torch.cuda.set_rng_state_all(training["random"]["cuda"])
+def restore_random(checkpoint: Path) -> None:
+    """Draw on from where this process was; one that did not exist then goes its own way."""
+    random = random_state()
+    known = HuggingFaceStorageReader(str(checkpoint)).read_metadata().state_dict_metadata
+    if all(name in known for name in random):
+        load(random, storage_reader=HuggingFaceStorageReader(str(checkpoint)), no_dist=True)  # not all ask
+        set_random_state(random)
 
 
-def restore_weights(checkpoint: Path, model: PreTrainedModel) -> None:
-    """Load the weights of a checkpoint into a model of the same shape."""
-    if isinstance(model, PeftModel):
-        training = torch.load(checkpoint / TRAINING, map_location="cpu", weights_only=True)
-        model.load_state_dict(training["adapter"], strict=False)
-    else:
-        model.load_state_dict(load_folder(checkpoint, "fp32").state_dict())
+def read(checkpoint: Path, tensors: dict[str, Any]) -> None:
+    """Fill the tensors with what the checkpoint holds under their names; all processes of the run together."""
+    load(tensors, storage_reader=HuggingFaceStorageReader(str(checkpoint)), no_dist=not running())
 
 
-def adapter_state(model: PreTrainedModel) -> dict[str, Tensor]:
-    """What trains of an adapted model, by name: more than is saved, where a network makes what is saved."""
-    if not isinstance(model, PeftModel):
-        return {}
-    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+def weights(model: nn.Module) -> dict[str, Any]:
+    """The parameters that train and the buffers that are saved, by name; the rest comes with the base."""
+    kept = set(model.state_dict())
+    named = {f"model/{name}": p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    return named | {f"buffer/{name}": value for name, value in model.named_buffers() if name in kept}
 
 
-def random_state() -> dict[str, Any]:
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+def optimizer_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+    """Every tensor of the optimizer's state, under the name of its parameter."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    found: dict[str, Any] = {}
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            found |= flat(value, f"optimizer/{names[parameter]}/{key}")
+    return found
+
+
+def flat(value: Any, name: str) -> dict[str, Tensor]:
+    """A tensor; of one that is made of several (8-bit states), those."""
+    if isinstance(value, Tensor) and not isinstance(value, DTensor) and hasattr(value, "__tensor_flatten__"):
+        parts, _ = value.__tensor_flatten__()
+        return {f"{name}/{part}": getattr(value, part) for part in parts}
+    assert isinstance(value, Tensor), f"{name} is no tensor and would be lost"
+    return {name: value}
+
+
+def begin_state(optimizer: Optimizer) -> None:
+    """Let an optimizer that took no step make the tensors of its state, moving nothing."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def state_size(optimizer: Optimizer) -> int:
+    """Bytes of the optimizer's state."""
+    values = (value for state in optimizer.state.values() for value in state.values())
+    return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
+
+
+def random_state() -> dict[str, Tensor]:
+    """This process's random numbers, on its CPU and its GPU."""
+    found = {f"random/{rank()}/cpu": torch.get_rng_state()}
+    return found | ({f"random/{rank()}/cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+
+
+def set_random_state(state: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(state[f"random/{rank()}/cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state(state[f"random/{rank()}/cuda"])

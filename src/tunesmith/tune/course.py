@@ -3,12 +3,15 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
+from tunesmith.models.operations import ideal_seconds
 from tunesmith.models.precision import Precision
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
@@ -18,11 +21,12 @@ from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.loop import Report, Work, fit
 from tunesmith.tune.optimizer import make_optimizer
-from tunesmith.tune.parallel import rank, world_size
+from tunesmith.tune.parallel import leads, rank, world_size
+from tunesmith.tune.samples import ask
 from tunesmith.tune.save import Saver
 from tunesmith.tune.schedule import schedule
 from tunesmith.tune.watch import Watcher
-from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace
+from tunesmith.tune.workspace import EVALUATIONS, LOG, SAMPLES, Workspace
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class Course:
     state: State
     lr_ratio: float = 1.0
     optimizer: Optimizer = field(init=False)
+    ideal: float = field(init=False)  # seconds for one token, if all devices did nothing but useful products
+    writer: checkpoint.Writer = field(default_factory=checkpoint.Writer)
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -48,15 +54,35 @@ class Course:
 
     def resume(self) -> None:
         """Go back to the last checkpoint."""
-        checkpoint.restore(self.space.checkpoints / "last", self.model, self.optimizer)
-        for name in (LOG, EVALUATIONS):
-            self.space.cut(name, self.state.step)
+        checkpoint.begin_state(self.optimizer)
+        checkpoint.read(self.space.checkpoints / "last", self.moving())
+        checkpoint.restore_random(self.space.checkpoints / "last")
+        if leads():
+            for name in (LOG, EVALUATIONS, SAMPLES):
+                self.space.cut(name, self.state.step)
+
+    def back_to(self, name: str) -> None:
+        """Put the weights of a checkpoint into the model."""
+        checkpoint.read(self.space.checkpoints / name, checkpoint.weights(self.model))
+
+    def moving(self) -> dict[str, Any]:
+        """All tensors that training changes, by name."""
+        return checkpoint.weights(self.model) | checkpoint.optimizer_state(self.model, self.optimizer)
 
     def run(self) -> None:
-        """Train to the end of the plan."""
+        """Train to the end of the plan. Whatever ends it before, the checkpoint that was being written counts."""
+        try:
+            self.train_on()
+        except BaseException:
+            with suppress(OSError):
+                self.settle()
+            raise
+
+    def train_on(self) -> None:
         plan = feed.plan(len(self.train), self.budget)
         if self.held and self.state.step == 0:
             self.evaluate(0)
+        self.ideal = ideal_seconds(self.model, self.precision) / world_size()
         self.watch.begin(len(plan), self.state.step)
         steps = (self.work(chosen) for chosen in plan[self.state.step :])
         lr_at = schedule(self.budget, len(plan))
@@ -69,11 +95,11 @@ class Course:
     def work(self, chosen: Sequence[int]) -> list[Work]:
         """This rank's part of one step."""
         examples = [self.train[index] for index in chosen]
-        return [Work(self.objective, self.layout.batches(examples)[rank() :: world_size()])]
+        return [Work(self.objective, self.layout.batches(examples, rank(), world_size()))]
 
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
-        self.log(report)
+        self.log(replace(report, mfu=report.tokens * self.ideal / report.seconds))
         self.state = replace(self.state, step=report.step)
         ends = report.step == steps
         epoch = math.ceil(len(self.train) / self.budget.batch_size)
@@ -82,10 +108,11 @@ class Course:
             better = self.evaluate(report.step)
         if not ends and (better or report.step % (self.budget.checkpoint_every or epoch) == 0):
             self.checkpoint()
+        elif ends or self.writer.written:
+            self.settle()
 
     def log(self, report: Report) -> None:
-        names = ("step", "loss", "lr", "grad_norm", "supervised_tokens", "seconds")
-        self.space.append(LOG, {name: getattr(report, name) for name in names} | report.metrics)
+        self.space.append(LOG, report.to_json())
         self.watch.step(report)
 
     def evaluate(self, step: int) -> bool:
@@ -93,17 +120,30 @@ class Course:
         loss = held_out_loss(self.model, self.objective, self.held, self.layout, self.precision)
         self.space.append(EVALUATIONS, {"step": step, "loss": loss})
         self.watch.evaluation(step, loss)
+        self.sample(step)
         better = step > 0 and (self.state.best_loss is None or loss < self.state.best_loss)
         if better:
             self.state = replace(self.state, best_step=step, best_loss=loss)
         return better
 
+    def sample(self, step: int) -> None:
+        """Keep and show what the model now answers to the first held-out prompts."""
+        samples = ask(self.model, self.held[: self.budget.samples], self.save, self.precision)
+        for sample in samples:
+            self.space.append(SAMPLES, {"step": step, **asdict(sample)})
+        self.watch.samples(step, samples)
+
     def checkpoint(self) -> None:
-        """Write where the run stands; from the first time on, OUT is there."""
-        folder = self.space.checkpoints
-        folder.mkdir(exist_ok=True)
-        checkpoint.write(folder, self.model, self.optimizer, replace(self.state, seconds=self.seconds), self.save)
-        self.space.show()
+        """Begin to write where the run stands; what was being written comes first."""
+        self.settle()
+        state = replace(self.state, seconds=self.seconds)
+        self.writer.write(self.space.checkpoints, self.moving() | checkpoint.random_state(), state)
+
+    def settle(self) -> None:
+        """Put the checkpoint that is being written in place; from the first one on, OUT is there."""
+        self.writer.finish()
+        if leads() and (self.space.checkpoints / "last").is_symlink():
+            self.space.show()
 
     @property
     def precision(self) -> Precision:

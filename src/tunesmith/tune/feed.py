@@ -6,7 +6,7 @@ seed alone, so step 812 is the same after a resume.
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -17,6 +17,8 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.recipe import Budget, LossPer
 from tunesmith.tune.pack import bins, stream
+
+FINER = (1.25, 1.12, 1.06, 1.03, 1.0, 0.75, 0.5, 0.25)  # shares of a rank's fair part to which micro-batches are cut
 
 
 def plan(count: int, budget: Budget) -> list[list[int]]:
@@ -55,10 +57,6 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
     return Batch(tokens, weights, attention, positions, (positions - 1).clamp(min=0))
 
 
-def batches(examples: Sequence[Example], micro_tokens: int, pad: int) -> list[Batch]:
-    return [collate(group, pad) for group in micro_batches(examples, micro_tokens)]
-
-
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How examples become batches.
@@ -75,17 +73,55 @@ class Layout:
     shared: bool = False
     loss_per: LossPer = "token"
 
-    def batches(self, examples: Sequence[Example]) -> list[Batch]:
+    def batches(self, examples: Sequence[Example], rank: int = 0, ranks: int = 1) -> list[Batch]:
+        """One rank's part of the examples; every rank gets equally many batches, some perhaps of no weight."""
         if self.loss_per == "example":
             examples = [evened(example) for example in examples]
-        if self.packed:
-            made = [stream(part, self.shared) for part in bins(examples, self.micro_tokens)]
-        else:
-            made = batches(examples, self.micro_tokens, self.pad)
+        spare = min(examples, key=len)
+        return [self.batch(part) if part else idle(self.batch([spare])) for part in self.dealt(examples, ranks)[rank]]
+
+    def batch(self, examples: Sequence[Example]) -> Batch:
+        made = stream(examples, self.shared) if self.packed else collate(examples, self.pad)
         if self.loss_per == "micro_batch":
-            for batch in made:
-                batch.weights /= batch.weights.sum()
+            made.weights /= made.weights.sum()
         return made
+
+    def dealt(self, examples: Sequence[Example], ranks: int) -> list[list[list[Example]]]:
+        """For each rank its micro-batches; cut as small as it takes for the ranks to be busy alike."""
+        limits = [self.micro_tokens]
+        if ranks > 1:
+            fair = max(1, min(self.micro_tokens, sum(map(len, examples)) // ranks))
+            limits += [math.ceil(fair * more) for more in FINER]
+        hands = [deal(self.parts(examples, limit), ranks, self.cost) for limit in limits]
+        return min(hands, key=lambda hand: max(sum(map(self.cost, mine)) for mine in hand))
+
+    def parts(self, examples: Sequence[Example], limit: int) -> list[list[Example]]:
+        return bins(examples, limit) if self.packed else micro_batches(examples, limit)
+
+    def cost(self, part: Sequence[Example]) -> int:
+        """Tokens that are computed for it."""
+        if not part:
+            return 0
+        return sum(map(len, part)) if self.packed else max(map(len, part)) * len(part)
+
+
+def deal(parts: list[list[Example]], ranks: int, cost: Callable[[Sequence[Example]], int]) -> list[list[list[Example]]]:
+    """The dearest part goes to whoever has the least so far; empty ones make the number of parts equal."""
+    hands: list[list[list[Example]]] = [[] for _ in range(ranks)]
+    loads = [0] * ranks
+    for part in sorted(parts, key=cost, reverse=True):
+        least = loads.index(min(loads))
+        hands[least].append(part)
+        loads[least] += cost(part)
+    most = max(map(len, hands))
+    return [hand + [[]] * (most - len(hand)) for hand in hands]
+
+
+def idle(batch: Batch) -> Batch:
+    """The same batch, to take part in a step that others have more work in: it counts for nothing."""
+    batch.weights.zero_()
+    batch.attention.zero_()
+    return batch
 
 
 def evened(example: Example) -> Example:

@@ -17,6 +17,9 @@ from tunesmith.proof import Proof
 from tunesmith.recipe import Prefix, Prompt, Ptuning, Tune
 from tunesmith.tune.feed import fingerprint
 
+# settings of the budget that a resumed run may change: they leave the result as it is
+FREE = ("samples", "sharding", "track")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -42,7 +45,10 @@ class Job:
 
     def identity(self) -> dict[str, Any]:
         """What the run depends on besides the code, as JSON gives it back."""
-        parts = {"config": asdict(self.stage), "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
+        config = asdict(self.stage)
+        for name in FREE:
+            del config["tune"][name]
+        parts = {"config": config, "inputs": dict(self.inputs), "examples": fingerprint(self.examples)}
         return dict(json.loads(json.dumps(parts)))
 
     @property
@@ -76,6 +82,12 @@ def refuse_contradictions(job: Job) -> None:
                 adapter=stage.adapter,
             ),
             tr("set tune.gradient_checkpointing=false"),
+        )
+    splits = stage.adapter == "full" or (stage.adapter == "lora" and stage.lora.variant != "pissa")
+    if stage.tune.sharding == "full" and not splits:
+        raise UserError(
+            tr("tune.sharding=full splits a model that trains in full or by plain LoRA, rsLoRA or DoRA"),
+            tr("set tune.sharding=none: an adapter leaves little to split"),
         )
     if job.stage.tune.keep == "best" and not job.stage.tune.eval_share:
         raise UserError(
@@ -127,3 +139,11 @@ def refuse_unusable(job: Job) -> None:
 def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:
     """One more than the highest id; ids may have gaps."""
     return max(tokenizer.get_vocab().values()) + 1
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

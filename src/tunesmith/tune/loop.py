@@ -17,7 +17,7 @@ from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.tune.optimizer import trainable
-from tunesmith.tune.parallel import sum_gradients, sum_over_ranks
+from tunesmith.tune.parallel import compute, sum_gradients, sum_over_ranks, whole
 from tunesmith.tune.schedule import Schedule
 
 
@@ -35,20 +35,33 @@ class Report:
     """One optimizer step; `step` counts from 1. Counts and losses are over all ranks.
 
     loss               per unit of weight, in nats for cross-entropy
-    supervised_tokens  sum of the weights of the step's targets
+    supervised_tokens  targets that carry weight
     tokens             tokens read, without padding
     seconds            this step took
     metrics            what the objectives measured besides, each divided by its terms
+    mfu                share of what the devices could compute at best; None where nobody measured that
     """
 
     step: int
     loss: float
     lr: float
     grad_norm: float
-    supervised_tokens: float
+    supervised_tokens: int
     tokens: int
     seconds: float
     metrics: dict[str, float]
+    mfu: float | None = None
+
+    def to_json(self) -> dict[str, float]:
+        """A line of the log."""
+        names = ("step", "loss", "lr", "grad_norm", "supervised_tokens", "seconds", "tokens")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "tokens_per_second": round(self.tokens / self.seconds, 1),
+            "supervised_tokens_per_second": round(self.supervised_tokens / self.seconds, 1),
+            **({} if self.mfu is None else {"mfu": round(self.mfu, 4)}),
+            **self.metrics,
+        }
 
 
 def fit(
@@ -68,7 +81,7 @@ def fit(
             group["lr"] = lr_at(number - 1) * group.get("scale", 1.0)
         totals = [accumulate(model, work, precision) for work in step]
         sum_gradients(trainable(model))
-        norm = clip_grad_norm_(trainable(model), max_grad_norm)
+        norm = whole(clip_grad_norm_(trainable(model), max_grad_norm))
         grad_norm, *sums = torch.cat([norm.double()[None].to(model.device), *totals]).tolist()  # waits for the device
         report = summary(number, lr_at(number - 1), grad_norm, [work.objective.metrics for work in step], sums)
         refuse_non_finite(report)
@@ -80,32 +93,33 @@ def fit(
 def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tensor:
     """Add to .grad this rank's part of the gradient of the mean over all of `work`, however it is split.
 
-    Returns [terms, tokens, loss, *metrics] in float64, over all ranks, loss and metrics divided by the terms.
+    Returns [tokens, supervised tokens, loss, *metrics] in float64, over all ranks, the latter divided by the terms.
     """
     device = model.device
-    counts = torch.zeros(2, dtype=torch.float64, device=device)
+    counts = torch.zeros(3, dtype=torch.float64, device=device)
     for batch in work.batches:
-        counts += torch.stack([work.objective.terms(batch), batch.attention.sum()]).to(device)
-    counts = sum_over_ranks(counts)
+        targets = (batch.weights != 0).sum()
+        counts += torch.stack([work.objective.terms(batch), batch.attention.sum(), targets]).to(device)
+    terms, *counted = sum_over_ranks(counts)
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:
         with arithmetic(precision, device):
-            sums = work.objective(model, batch.to(device))
-        (work.weight * sums.loss / counts[0]).backward()
+            sums = compute(model, work.objective, batch.to(device))
+        (work.weight * sums.loss / terms).backward()
         values = [work.weight * sums.loss.detach(), *(sums.metrics[name] for name in work.objective.metrics)]
-        measured += torch.stack(values) / counts[0]
-    return torch.cat([counts, sum_over_ranks(measured)])
+        measured += torch.stack(values) / terms
+    return torch.cat([torch.stack(counted), sum_over_ranks(measured)])
 
 
 def summary(step: int, lr: float, grad_norm: float, names: Sequence[tuple[str, ...]], sums: Sequence[float]) -> Report:
     """The report of a step from the sums of all its works, one after another as `accumulate` returns them."""
-    terms = tokens = loss = 0.0
+    tokens = supervised = loss = 0.0
     metrics: dict[str, float] = {}
     rest = iter(sums)
     for some in names:
-        terms, tokens, loss = terms + next(rest), tokens + next(rest), loss + next(rest)
+        tokens, supervised, loss = tokens + next(rest), supervised + next(rest), loss + next(rest)
         metrics |= {name: next(rest) for name in some}
-    return Report(step, loss, lr, grad_norm, terms, int(tokens), 0.0, metrics)
+    return Report(step, loss, lr, grad_norm, int(supervised), int(tokens), 0.0, metrics)
 
 
 def refuse_non_finite(report: Report) -> None:

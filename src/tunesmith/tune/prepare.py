@@ -24,6 +24,7 @@ from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
 from tunesmith.tune import proofs
 from tunesmith.tune.job import Job, virtual_tokens, vocabulary_size
+from tunesmith.tune.parallel import shard
 
 UNMET = 10  # times less probable than one word in the whole vocabulary
 
@@ -37,7 +38,14 @@ def load_base(stage: Tune) -> PreTrainedModel:
 
 def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model ready to train, and the proofs that an adapter (if any) starts as it should."""
-    model = merged(job.model).to(device)  # type: ignore[arg-type]  # transformers' annotation lacks self
+    if job.stage.tune.sharding == "none":
+        return changed(job, merged(job.model).to(device), sample)  # type: ignore[arg-type]  # lacks self
+    model, made = changed(job, merged(job.model), sample)
+    return shard(model), made
+
+
+def changed(job: Job, model: PreTrainedModel, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
+    """The model after every surgery that the recipe asks for, with their proofs."""
     if job.stage.tune.gradient_checkpointing:
         forget_activations(model)
     size = vocabulary_size(job.tokenizer)

@@ -19,6 +19,7 @@ from tunesmith.models.surgery.base import Surgery
 from tunesmith.objectives.base import Objective
 from tunesmith.proof import Proof
 from tunesmith.tune.feed import collate
+from tunesmith.tune.parallel import compute, device
 
 LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
 ROWS = 4
@@ -77,13 +78,14 @@ def before_training(model: PreTrainedModel, objective: Objective, rows: Sequence
     """Padding, finiteness and freezing, by the loss and the gradient of a few rows."""
     model.eval()
     batch = collate(rows, pad).to(model.device)
-    together = objective(model, batch).loss
+    together = compute(model, objective, batch).loss
     terms = objective.terms(batch)
     (together / terms).backward()
     frozen = [frozen_untouched(model)] if any(not p.requires_grad for p in model.parameters()) else []
     model.zero_grad(set_to_none=True)
     with torch.no_grad():
-        alone = torch.stack([objective(model, collate([row], pad).to(model.device)).loss for row in rows]).sum()
+        single = [collate([row], pad).to(model.device) for row in rows]
+        alone = torch.stack([compute(model, objective, one).loss for one in single]).sum()
     return [
         padding_harmless(together.detach(), alone, len(rows)),
         finite((together / terms).detach(), len(rows)),
@@ -121,12 +123,10 @@ def frozen_untouched(model: PreTrainedModel) -> Proof:
     return Proof("frozen_receive_no_gradient", reached == 0 and learning > 0, len(frozen), detail, float(reached), 0.0)
 
 
-def saved_equals_trained(folder: Path, model: PreTrainedModel, rows: Sequence[Example]) -> Proof:
-    """Load what was written and compare it with what is in memory."""
-    model.eval()
-    kept = [logits(model, row) for row in rows]
-    loaded = load_model(str(folder)).to(model.device)  # type: ignore[arg-type]  # transformers' annotation lacks self
-    apart = max(distance(logits(loaded, row), old) for row, old in zip(rows, kept, strict=True))
+def saved_equals_trained(folder: Path, rows: Sequence[Example], trained: Sequence[Tensor]) -> Proof:
+    """Load what was written and compare its logits with those of the model in memory."""
+    loaded = load_model(str(folder)).to(device())  # type: ignore[arg-type]  # transformers' annotation lacks self
+    apart = max(distance(logits(loaded, row), old) for row, old in zip(rows, trained, strict=True))
     detail = tr("loaded from disk, the saved model's logits differ by {apart} (relative)", apart=f"{apart:.1e}")
     return judged("saved_equals_trained", len(rows), detail, apart)
 

@@ -11,21 +11,25 @@ from tunesmith.artifact import MANIFEST, hash_file, versions
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.load import brief, read_object
-from tunesmith.models.precision import choose
+from tunesmith.models.precision import Precision, choose
 from tunesmith.models.surgery.base import sizes
 from tunesmith.proof import Proof, require
-from tunesmith.tune import checkpoint, feed, proofs, shortcuts
+from tunesmith.tune import checkpoint, feed, parallel, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
-from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
-from tunesmith.tune.plot import plot_loss
+from tunesmith.tune.job import Job, flat, refuse_contradictions, refuse_unusable
+from tunesmith.tune.memory import MOST, fitted
+from tunesmith.tune.parallel import leads, wait_for_all
+from tunesmith.tune.plot import plot_run
 from tunesmith.tune.prepare import prepare
 from tunesmith.tune.save import Saver
 from tunesmith.tune.shortcuts import Way
+from tunesmith.tune.tracking import last_logged, tracked
 from tunesmith.tune.watch import Silent, Watcher, peak_memory
 from tunesmith.tune.workspace import EVALUATIONS, LOG, Workspace, writing
 
 SILENT = Silent()
+BEST = ".best"  # under checkpoints, until the run is finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,9 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
     checkpoint yet, it begins anew.
     """
     space = Workspace(out)
-    space.begin(resume)
+    if leads():
+        space.begin(resume)
+    wait_for_all()
     try:
         refuse_contradictions(job)
         refuse_unusable(job)
@@ -54,8 +60,10 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
             return finished(job, space, watch)
         last = space.checkpoints / "last"
         with writing(out):
+            logged = last_logged(space)
             course = begin(job, space, checkpoint.read_state(last) if last.is_dir() else None, watch)
-            course.run()
+            with tracked(watch, job.stage, space, logged) as course.watch:
+                course.run()
             return conclude(job, course)
     except torch.OutOfMemoryError as error:
         raise UserError(
@@ -63,7 +71,8 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
             tr("lower tune.micro_tokens, set tune.gradient_checkpointing=true, or use adapter=lora"),
         ) from error
     finally:
-        space.forget()
+        if leads():
+            space.forget()
 
 
 def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Course:
@@ -72,19 +81,23 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     if state:
         refuse_changed(state.identity, job.identity())
     torch.manual_seed(budget.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = parallel.device()
     train, held = feed.split(job.examples, budget.eval_share)
-    sample = proofs.sample(train, budget.micro_tokens)
+    sample = proofs.sample(train, budget.micro_tokens or MOST)
     model, made = prepare(job, device, sample)
     if state is None:
         way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing)
         made += [*proofs.before_training(model, job.objective.with_fused(way.fused), sample, job.pad), proof]
         require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
-        state = first_state(job, made, way, device)
+        precision = choose(budget.precision, device)
+        layout = way.layout(0, job.pad, budget.loss_per)
+        fit = fitted(model, job.objective.with_fused(way.fused), layout, train, budget, precision)
+        state = first_state(job, made, way, precision, fit)
     else:
         way = shortcuts.again(model, state.way)
+    parallel.own_randomness(budget.seed)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
-    layout, objective = way.layout(budget.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
+    layout, objective = way.layout(state.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
     course = Course(model, objective, train, held, layout, budget, space, save, watch, state, job.stage.lora.lr_ratio)
     if state.step:
         course.resume()
@@ -92,10 +105,9 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     return course
 
 
-def first_state(job: Job, made: list[Proof], way: Way, device: torch.device) -> State:
-    precision = choose(job.stage.tune.precision, device)
+def first_state(job: Job, made: list[Proof], way: Way, precision: Precision, micro_tokens: int) -> State:
     every = [proof.to_json() for proof in (*job.proofs, *made)]
-    return State(step=0, identity=job.identity(), precision=precision, seconds=0.0, proofs=every, way=asdict(way))
+    return State(0, job.identity(), precision, 0.0, every, asdict(way), micro_tokens)
 
 
 def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -108,14 +120,6 @@ def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
             tr("--resume: {key} was {old} and is now {new}", key=key, old=old.get(key), new=new.get(key)),
             tr("repeat the settings and data of the interrupted run, or choose another --out"),
         )
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def announce(course: Course) -> None:
@@ -133,6 +137,8 @@ def announce(course: Course) -> None:
             held=len(course.held),
         )
     )
+    if not course.budget.micro_tokens and course.state.micro_tokens < MOST:
+        course.watch.say(tr("as fit the memory: {tokens} tokens in a forward pass", tokens=course.state.micro_tokens))
     if course.state.step:
         course.watch.say(tr("going on after step {step}", step=course.state.step))
 
@@ -141,20 +147,33 @@ def conclude(job: Job, course: Course) -> TuneResult:
     """Save, prove that what was saved is what was trained, and put it in place."""
     space, state, seconds = course.space, course.state, course.seconds
     if job.stage.tune.keep == "best" and state.best_step not in (None, state.step):
-        checkpoint.restore_weights(space.checkpoints / "best", course.model)
+        course.back_to("best")
     made = space.folder / ".model"
-    shutil.rmtree(made, ignore_errors=True)
+    if leads():
+        shutil.rmtree(made, ignore_errors=True)
+    rows = proofs.sample(course.train, course.layout.micro_tokens)
+    trained = [proofs.logits(course.model, row) for row in rows]
     course.save(course.model, made)
-    proof = proofs.saved_equals_trained(made, course.model, proofs.sample(course.train, course.budget.micro_tokens))
+    keep_best(course)
+    if not leads():
+        return TuneResult(space.out, {}, [], seconds)
+    proof = proofs.saved_equals_trained(made, rows, trained)
     if not proof.passed:
         shutil.rmtree(made)
     require([proof], tr("report this with the model's config.json; only checkpoints, if any, were kept"))
-    plot_loss(space.records(LOG), space.records(EVALUATIONS), made / "loss.png")
+    plot_run(space.records(LOG), space.records(EVALUATIONS), made / "loss.png")
     every = [*(Proof(**known) for known in state.proofs), proof]
     result = TuneResult(space.out, metrics(course), every, seconds)
     space.finish(made, manifest(job, course, result, made))
-    tidy(course)
+    tidy(space.checkpoints)
     return result
+
+
+def keep_best(course: Course) -> None:
+    """Where OUT holds the last weights and others were better, make a model of those too: checkpoints/best."""
+    if course.budget.keep == "last" and course.state.best_step not in (None, course.state.step):
+        course.back_to("best")
+        course.save(course.model, course.space.checkpoints / BEST)
 
 
 def metrics(course: Course) -> dict[str, Any]:
@@ -192,18 +211,18 @@ def manifest(job: Job, course: Course, result: TuneResult, folder: Path) -> dict
     }
 
 
-def tidy(course: Course) -> None:
-    """Keep of the checkpoints only the best one's model, where OUT holds another."""
-    folder, state = course.space.checkpoints, course.state
-    other = course.budget.keep == "last" and state.best_step not in (None, state.step)
-    if not folder.is_dir():
+def tidy(folder: Path) -> None:
+    """Of the checkpoints keep at most a model of the best."""
+    best = folder / BEST
+    if not best.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
         return
-    if not other:
-        shutil.rmtree(folder)
-        return
-    (folder / "last").unlink(missing_ok=True)
-    checkpoint.prune(folder)
-    (folder / "best" / checkpoint.TRAINING).unlink(missing_ok=True)
+    for link in ("last", "best"):
+        (folder / link).unlink(missing_ok=True)
+    best.rename(folder / "best")
+    for entry in folder.iterdir():
+        if entry.name != "best":
+            shutil.rmtree(entry)
 
 
 def finished(job: Job, space: Workspace, watch: Watcher) -> TuneResult:

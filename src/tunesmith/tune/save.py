@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from peft import PeftModel
+from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from tunesmith.artifact import write_json
@@ -15,34 +16,43 @@ from tunesmith.models.surgery.adapter import token_rows
 from tunesmith.models.surgery.grow_vocabulary import rows
 from tunesmith.models.surgery.lora import START, save_difference
 from tunesmith.models.surgery.quantize import quantization
+from tunesmith.tune.parallel import leads, whole_state
 
 
 @dataclass(frozen=True, slots=True)
 class Saver:
-    """Writes a model with its tokenizer, chat template and stop ids; of an adapted one, the adapter alone."""
+    """Writes a model with its tokenizer, chat template and stop ids; of an adapted one, the adapter alone.
+
+    All processes that hold parts of the model call it together; the leading one writes.
+    """
 
     tokenizer: PreTrainedTokenizerFast
     stop_ids: tuple[int, ...]
     base: str
 
     def __call__(self, model: PreTrainedModel, folder: Path) -> None:
+        weights = whole_state(model)
+        if not leads():
+            return
         folder.mkdir(parents=True, exist_ok=True)
         stopping = generation(model, self.tokenizer, self.stop_ids)
         if isinstance(model, PeftModel):
-            self.save_adapter(model, folder)
+            self.save_adapter(model, folder, weights)
         else:
             model.generation_config = stopping
-            model.save_pretrained(folder)
+            model.save_pretrained(folder, state_dict=weights)
         stopping.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
-    def save_adapter(self, model: PeftModel, folder: Path) -> None:
+    def save_adapter(self, model: PeftModel, folder: Path, weights: dict[str, Tensor] | None) -> None:
         base = locate(self.base).resolve()
         local = self.base != "nano" and Path(self.base).expanduser().is_dir()
         name = str(base) if local else self.base
         for config in model.peft_config.values():
             config.base_model_name_or_path = str(base) if self.base == "nano" else name
-        model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
+        model.save_pretrained(
+            str(folder), save_embedding_layers=False, selected_adapters=["default"], state_dict=weights
+        )
         if START in model.peft_config:
             save_difference(model, folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's empty form

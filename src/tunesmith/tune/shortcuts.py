@@ -16,9 +16,12 @@ from tunesmith.objectives.base import Objective
 from tunesmith.proof import Proof
 from tunesmith.recipe import LossPer
 from tunesmith.tune.feed import Layout, collate
+from tunesmith.tune.parallel import agreed, compute, local
 
 LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
 FLOOR = 1e-2  # a tensor whose gradient is under this share of the largest is measured against that share
+
+LARGE, EVERY = 1 << 20, 61  # of tensors with more numbers than that, every 61st is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +100,41 @@ def difference(
         raise
     except (NotImplementedError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         return float("inf"), brief(error)
-    apart = max(abs(found.loss - alone.loss) / max(abs(alone.loss), 1e-12), distance(found.gradient, alone.gradient))
+    loss_apart = abs(found.loss - alone.loss) / max(abs(alone.loss), 1e-12)
+    apart = agreed(max(loss_apart, distance(found.gradient, alone.gradient)))
     return apart, f"{apart:.1e}"
 
 
 def measure(model: PreTrainedModel, objective: Objective, batches: Sequence[Batch]) -> Measured:
-    """Loss per term, and the gradient of every parameter that has one."""
+    """Loss per term, and witnesses of the gradient of every parameter that has one (of a split one, of its part)."""
     model.zero_grad(set_to_none=True)
     terms = sum(float(objective.terms(batch)) for batch in batches)
     loss = 0.0
     for batch in batches:
-        part = objective(model, batch.to(model.device)).loss / terms
+        part = compute(model, objective, batch.to(model.device)).loss / terms
         part.backward()
         loss += float(part.detach())
-    gradient = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    gradient = {name: witness(local(p.grad)) for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
     return Measured(loss, gradient)
+
+
+def witness(gradient: Tensor) -> Tensor:
+    """What is kept of a gradient to compare: all of a small one; of a large one a part of every row, and its norm."""
+    if gradient.numel() <= LARGE:
+        return gradient
+    norm = torch.linalg.vector_norm(gradient) / gradient.numel() ** 0.5
+    return torch.cat([gradient.flatten()[::EVERY], norm[None]])
 
 
 def distance(left: dict[str, Tensor], right: dict[str, Tensor]) -> float:
     """Largest difference of any tensor, as a share of its largest value."""
     if left.keys() != right.keys():
         return float("inf")
-    largest = max((float(tensor.abs().max()) for tensor in right.values()), default=0.0)
+    filled = {name: tensor for name, tensor in right.items() if tensor.numel()}
+    largest = max((float(tensor.abs().max()) for tensor in filled.values()), default=0.0)
     apart = 0.0
-    for name, tensor in right.items():
+    for name, tensor in filled.items():
         size = max(float(tensor.abs().max()), FLOOR * largest, 1e-30)
         found = float((left[name] - tensor).abs().max()) / size
         apart = max(apart, found if found == found else float("inf"))

@@ -17,10 +17,12 @@ from safetensors import SafetensorError
 from tunesmith.artifact import MANIFEST, sync_tree, write_json, write_text
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.tune.parallel import leads
 
 CHECKPOINTS = "checkpoints"
 LOG = "log.jsonl"
 EVALUATIONS = "eval.jsonl"
+SAMPLES = "samples.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,24 @@ class Workspace:
         shutil.rmtree(self.hidden, ignore_errors=True)
 
     def append(self, name: str, record: dict[str, Any]) -> None:
+        if not leads():
+            return
         with (self.folder / name).open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(record) + "\n")
+            handle.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def cut(self, name: str, step: int) -> None:
         """Forget the lines after `step`: the resumed run writes them again."""
         if (self.folder / name).is_file():
-            kept = [json.dumps(record) + "\n" for record in self.records(name) if record["step"] <= step]
+            kept = [
+                json.dumps(record, ensure_ascii=False) + "\n" for record in self.records(name) if record["step"] <= step
+            ]
             write_text(self.folder / name, "".join(kept))
 
     def records(self, name: str) -> list[dict[str, Any]]:
-        """All whole lines; a kill may have torn the last one."""
+        """All whole lines; a kill may have torn the last one, within a letter even."""
         path = self.folder / name
         found: list[dict[str, Any]] = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ():
             try:
                 found.append(json.loads(line))
             except ValueError:

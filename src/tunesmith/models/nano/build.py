@@ -60,11 +60,16 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a watcher is told; the loss is in nats per token."""
+    """What a watcher is told; the loss is in nats per token, every one of which is learnt."""
 
     step: int
     loss: float
+    lr: float
+    grad_norm: float
+    supervised_tokens: int
     tokens: int
+    seconds: float
+    mfu: None = None
 
 
 class Watch(Protocol):
@@ -149,16 +154,18 @@ def train(model: LlamaForCausalLM, course: Course) -> Iterator[Step]:
     model.train()
     pieces = pack(tokens.build(), course.batch, course.seed)
     for done, piece in zip(range(course.steps), pieces, strict=False):
+        start = time.perf_counter()
         with arithmetic(precision, model.device):
             loss = next_token_loss(model, piece.view(-1, course.width_at(done)).to(model.device))
         loss.backward()
-        clip_grad_norm_(model.parameters(), 1.0)
+        norm = clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = course.lr_at(done)
             optimizer.step()
             optimizer.zero_grad()
-        yield Step(done + 1, loss.item(), piece.numel())
+        told = (loss.item(), course.lr_at(done), norm.item(), piece.numel(), piece.numel())
+        yield Step(done + 1, *told, time.perf_counter() - start)
 
 
 def next_token_loss(model: LlamaForCausalLM, batch: Tensor) -> Tensor:

@@ -37,7 +37,9 @@ def resize(model: PreTrainedModel, size: int) -> PreTrainedModel:
 
 
 def rows(model: PreTrainedModel) -> int:
-    return int(cast(nn.Embedding, model.get_input_embeddings()).weight.shape[0])
+    """Words that the input embedding has room for; an adapter may have wrapped it."""
+    inner = model.get_input_embeddings().modules()
+    return next(module.num_embeddings for module in inner if isinstance(module, nn.Embedding))
 
 
 def embeddings(model: PreTrainedModel) -> Iterator[tuple[str, nn.Embedding | nn.Linear]]:

@@ -1,0 +1,69 @@
+"""What the model answers to held-out prompts while it trains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from tunesmith.batch import Example
+from tunesmith.chat import Sampling, generate
+from tunesmith.models.adapted import bare
+from tunesmith.models.attention import own_attention
+from tunesmith.models.precision import Precision, arithmetic
+from tunesmith.objectives.causal import takes
+from tunesmith.tune.pack import read
+from tunesmith.tune.save import Saver, as_list, generation
+
+LONGEST = 64  # tokens of an answer
+BEGINNING = 16  # tokens that stand for a prompt in text that is learnt from its first token on
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The text before the first supervised token, the model's likeliest continuation, and the one that was learnt."""
+
+    prompt: str
+    answer: str
+    reference: str
+
+
+def ask(model: PreTrainedModel, examples: Sequence[Example], save: Saver, precision: Precision) -> list[Sample]:
+    """A greedy answer to each example's prompt, as the saved model would give it, cut off after LONGEST tokens.
+
+    Draws no random numbers, and leaves the model in evaluation mode. Empty for a model that keeps no cache of what
+    it has read: it cannot chat either.
+    """
+    if not takes(model, "past_key_values"):
+        return []
+    model.eval()
+    stops = as_list(generation(model, save.tokenizer, save.stop_ids).eos_token_id)
+    made = []
+    with own_attention(bare(model)), arithmetic(precision, model.device):
+        for prompt, reference in map(halves, examples):
+            answer = list(generate(model, prompt, stops, Sampling(max_new_tokens=LONGEST)))
+            made.append(in_words(save.tokenizer, prompt, answer, reference))
+    return made
+
+
+def in_words(tokenizer: PreTrainedTokenizerFast, prompt: list[int], answer: list[int], reference: list[int]) -> Sample:
+    """The prompt with its control tokens, the rest without."""
+    said, wanted = (tokenizer.decode(ids, skip_special_tokens=True) for ids in (answer, reference))
+    return Sample(str(tokenizer.decode(prompt)), str(said), str(wanted))
+
+
+def markdown(samples: Sequence[Sample]) -> str:
+    """For pages that show text: every part as it is, in a block of its own."""
+    blocks = []
+    for number, sample in enumerate(samples, 1):
+        for title, text in (("prompt", sample.prompt), ("answer", sample.answer), ("reference", sample.reference)):
+            blocks += [f"**{number}. {title}**", "\n".join(f"    {line}" for line in text.split("\n"))]
+    return "\n\n".join(blocks)
+
+
+def halves(example: Example) -> tuple[list[int], list[int]]:
+    """(what comes before the first supervised token, the supervised tokens from there to the next that is not)."""
+    start = read(example)
+    if start == 1:
+        start = max(1, min(BEGINNING, len(example) // 2))
+    end = next((place for place in range(start, len(example)) if not example.weights[place]), len(example))
+    return list(example.ids[:start]), list(example.ids[start:end])
