@@ -217,6 +217,16 @@ def test_an_adapter_over_4_bits_is_merged_into_the_numbers_that_it_was_trained_o
     torch.testing.assert_close(whole(IDS).logits, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_an_adapter_that_peft_itself_saved_is_loaded_with_its_rows(base: Path, tmp_path: Path) -> None:
+    adapted = Lora(recipe.Lora(rank=4), (3, 5))(load_model(str(base)))
+    with torch.no_grad():
+        for part in trained(adapted).values():
+            part += 0.1 * torch.randn_like(part)
+    adapted.peft_config["default"].base_model_name_or_path = str(base)
+    adapted.save_pretrained(str(tmp_path))
+    torch.testing.assert_close(load_model(str(tmp_path))(IDS).logits, adapted.eval()(IDS).logits)
+
+
 @pytest.mark.parametrize("way", SOFT)
 def test_a_soft_prompt_is_not_merged(way: str) -> None:
     with pytest.raises(UserError, match="cannot go into the weights") as refusal:

@@ -24,7 +24,11 @@ from tests.toys import BYTES, CONFIGS, SHAPE, random_examples, tiny_model
 from tunesmith import recipe
 from tunesmith.batch import Example
 from tunesmith.models.attention import NAME
+from tunesmith.models.surgery.base import Surgery
 from tunesmith.models.surgery.lora import Lora
+from tunesmith.models.surgery.prefix import Prefix
+from tunesmith.models.surgery.prompt import Prompt
+from tunesmith.models.surgery.ptuning import Ptuning
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.tune.shortcuts import LIMIT, Way, again, choose
 
@@ -102,6 +106,16 @@ def test_a_model_whose_logits_are_bent_afterwards_is_not_fused() -> None:
 
     model.forward = bent  # type: ignore[method-assign]
     assert not choose(model, CrossEntropy(), ROWS, 0, True)[0].fused
+
+
+@pytest.mark.parametrize("soft", [Prefix(recipe.Prefix(hidden=8)), Prompt(), Ptuning()])
+def test_a_model_with_a_soft_prompt_is_not_packed_and_it_is_said_why(soft: Surgery) -> None:
+    model = soft(tiny_model())
+    way, proof = choose(model, CrossEntropy(), ROWS, 0, True)
+    assert way == FUSED
+    assert proof.measured < LIMIT / 10
+    assert "keys that stand before the row" in proof.detail
+    assert model.config._attn_implementation != NAME
 
 
 def test_an_interrupted_run_goes_the_same_way() -> None:

@@ -233,7 +233,8 @@ def load_adapter(folder: Path, dtype: Dtype) -> PreTrainedModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers under an old name
             config = PeftConfig.from_pretrained(str(folder), local_files_only=True)
-            setattr(config, TOKEN_ROWS, note.get("token_rows") or None)
+            if rows := note.get("token_rows"):
+                setattr(config, TOKEN_ROWS, rows)
             adapted = PeftModel.from_pretrained(model, str(folder), config=config, local_files_only=True)
     except BROKEN as error:
         raise UserError(
