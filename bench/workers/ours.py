@@ -10,6 +10,7 @@ from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.recipe import Budget
 from tunesmith.recipe import Lora as Adapter
 from tunesmith.tune.loop import Work, fit
+from tunesmith.tune.memory import MOST
 from tunesmith.tune.optimizer import make_optimizer
 from tunesmith.tune.shortcuts import choose
 
@@ -25,7 +26,7 @@ def main() -> None:
     ]
     budget = Budget(lr=settings["lr"], schedule="constant", warmup=0.0)
     way, _ = choose(model, CrossEntropy(), examples[:4], 0, packing=settings.get("packing", True))
-    layout, objective = way.layout(budget.micro_tokens, 0), CrossEntropy(way.fused)
+    layout, objective = way.layout(MOST, 0), CrossEntropy(way.fused)
     meter = Meter()
 
     def steps():

@@ -80,7 +80,7 @@ def hash_path(path: Path) -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide what a run computes."""
     found = {"python": sys.version.split()[0]}
-    for package in ("tunesmith", "torch", "transformers", "tokenizers", "peft", "numpy"):
+    for package in ("tunesmith", "torch", "transformers", "tokenizers", "peft", "bitsandbytes", "numpy"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.adapted import bare, before
 from tunesmith.models.load import load_model, load_tokenizer, positions
 from tunesmith.records import Message, text_message
 from tunesmith.text.render import Renderer
@@ -69,9 +70,9 @@ def generate(
 ) -> Iterator[int]:
     """Tokens of an answer, without the stop token; at most max_new_tokens, and no more than the model has positions."""
     generator = torch.Generator().manual_seed(sampling.seed)
-    ids, cache = torch.tensor([list(prompt)], device=model.device), None
+    ids, cache = torch.tensor([list(prompt)], device=model.device), before(model, 1)
     for _ in range(min(sampling.max_new_tokens, positions(model) - len(prompt))):
-        output: Any = model(input_ids=ids, past_key_values=cache, use_cache=True)
+        output: Any = bare(model)(input_ids=ids, past_key_values=cache, use_cache=True)
         cache = output.past_key_values
         token = choose(output.logits[0, -1].float().cpu(), sampling, generator)
         if token in stop_ids:

@@ -17,6 +17,7 @@ CountOr0 = Annotated[int, Field(ge=0)]
 Thinking = Literal["keep", "none"]
 LossPer = Literal["token", "example", "micro_batch"]
 TrackerName = Literal["tensorboard", "trackio", "wandb", "mlflow"]
+Adapter = Literal["full", "lora", "qlora", "ia3", "prefix", "prompt", "ptuning"]
 MaskName = Literal["answers", "last_answer", "everything"]
 
 
@@ -28,8 +29,50 @@ class Lora:
     alpha: Positive = 16.0
     dropout: Below1 = 0.0
     targets: str = "all-linear"  # "all-linear", or module names separated by commas
-    variant: Literal["plain", "rslora", "dora"] = "plain"  # rslora: scale alpha/√rank; dora: direction and length apart
+    variant: Literal["plain", "rslora", "dora", "pissa"] = (
+        "plain"  # rslora: scale alpha/√rank; dora: direction and length apart; pissa: starts at the principal part
+    )
     lr_ratio: Positive = 1.0  # LoRA+ (Hayou et al., 2024): how much faster B learns than A, e.g. 16
+
+
+@dataclass(frozen=True, slots=True)
+class Qlora:
+    """Low-rank adapters, as `lora` has them, over a base in 4 bits (Dettmers et al., 2023), by bitsandbytes."""
+
+    double: bool = True  # the scales of the 4-bit blocks are kept in 8 bits, not in 32
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Keys and values before those of the text, in every layer (Li and Liang, 2021), by peft."""
+
+    tokens: Count = 20  # places that the prefix takes
+    hidden: CountOr0 = 512  # width of the network that makes it while it trains; 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Learnt embeddings before the text (Lester et al., 2021), by peft."""
+
+    tokens: Count = 20  # places that the prompt takes
+    init: str = ""  # text that it starts as, repeated to fill it; empty: words of the vocabulary at random
+
+
+@dataclass(frozen=True, slots=True)
+class Ptuning:
+    """Embeddings before the text, made by a small network while it trains (Liu et al., 2021), by peft."""
+
+    tokens: Count = 20  # places that the prompt takes
+    network: Literal["mlp", "lstm"] = "mlp"
+    hidden: CountOr0 = 0  # width of the network; 0: that of the embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class Ia3:
+    """Factors on keys, values and the inner feed-forward (Liu et al., 2022), by peft."""
+
+    targets: str = "auto"  # "auto": as peft knows the kind of model; or module names separated by commas
+    feedforward: str = ""  # those of the named targets whose input is scaled instead of their output
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +87,7 @@ class Budget:
     optimizer: Literal["adamw", "adafactor"] = "adamw"
     loss_per: LossPer = "token"  # what counts alike in a step; micro_batch: as most trainers of 2023 did
     batch_size: Count = 32  # examples in one optimizer step
-    micro_tokens: Count = 8192  # padded tokens in one forward pass; more passes accumulate
+    micro_tokens: CountOr0 = 0  # tokens in one forward pass, more passes accumulate; 0: as fit the memory, to 8192
     packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
     max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
     overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
@@ -76,9 +119,14 @@ class Tune:
     template: str = "auto"  # auto: the tokenizer's own chat template; else a shipped name or a .jinja file
     thinking: Thinking = "keep"  # keep: learn the rows' own thinking; none: leave it out, ask without a think block
     mask: MaskName = "answers"  # which tokens carry loss
-    adapter: Literal["full", "lora"] = "full"
+    adapter: Adapter = "full"
     train: str = ""  # with adapter=full: regular expression of the parameters that train; empty: all
     lora: Lora = field(default_factory=Lora)
+    qlora: Qlora = field(default_factory=Qlora)
+    prefix: Prefix = field(default_factory=Prefix)
+    prompt: Prompt = field(default_factory=Prompt)
+    ptuning: Ptuning = field(default_factory=Ptuning)
+    ia3: Ia3 = field(default_factory=Ia3)
     tune: Budget = field(default_factory=Budget)
 
 

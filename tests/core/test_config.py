@@ -29,7 +29,7 @@ def test_one_path_is_a_list_of_one():
         ("tune.epoch=1", "did you mean 'tune.epochs'"),
         ("epochs=1", "did you mean 'tune.epochs'"),
         ("templat=alpaca", "did you mean 'template'"),
-        ("adapter=lorra", "'full' or 'lora'"),
+        ("adapter=lorra", "'full', 'lora'"),
         ("tune.lr=fast", "number"),
         ("tune.lr=-1", "greater than 0"),
         ("tune.lr=.nan", "finite"),

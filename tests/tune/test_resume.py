@@ -7,18 +7,20 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests.toys import byte_tokenizer, random_examples, save_base
+from tests.tune.test_adapters import WAYS
 from tunesmith.errors import UserError
-from tunesmith.models.load import load_model
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune import checkpoint
 from tunesmith.tune.job import Job
 from tunesmith.tune.loop import Report
+from tunesmith.tune.prepare import load_base
 from tunesmith.tune.run import tune
 from tunesmith.tune.watch import Silent
 
@@ -41,12 +43,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_base(tmp_path_factory.mktemp("base"), attention_dropout=0.2)
 
 
-def job(base: Path, adapter: str) -> Job:
+def job(base: Path, adapter: str, **changes: Any) -> Job:
     """Dropout is on, and two control tokens are new to the model: all that a resume could get wrong."""
-    stage = Tune(base=str(base), adapter=adapter, lora=Lora(dropout=0.2), tune=BUDGET)
+    stage = replace(Tune(base=str(base), adapter=adapter, lora=Lora(dropout=0.2), tune=BUDGET), **changes)
     tokenizer = byte_tokenizer("<|im_start|>", "<|im_end|>")
     examples = random_examples(40, words=258)
-    return Job(model=load_model(str(base)), tokenizer=tokenizer, examples=examples, stage=stage, inputs={"rows": "1"})
+    return Job(model=load_base(stage), tokenizer=tokenizer, examples=examples, stage=stage, inputs={"rows": "1"})
 
 
 @pytest.fixture(scope="module", params=ADAPTERS)
@@ -153,6 +155,16 @@ def test_a_run_killed_at_any_moment_goes_on_bit_for_bit(straight: tuple[str, Pat
         assert len(ended) < 30
     assert len(ended) > 1
     same(expected, tmp_path / "out")
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way not in ADAPTERS])
+def test_a_killed_run_of_any_other_adapter_goes_on_bit_for_bit(tmp_path: Path, way: str) -> None:
+    """What made a prompt, and where PiSSA began, come back too."""
+    base = save_base(tmp_path / "base", hidden_size=64, head_dim=32, attention_dropout=0.2)
+    tune(job(base, **WAYS[way]), tmp_path / "straight")
+    assert in_child(lambda: tune(job(base, **WAYS[way]), tmp_path / "out", watch=KillAt(8))) == signal.SIGKILL
+    tune(job(base, **WAYS[way]), tmp_path / "out", resume=True)
+    same(tmp_path / "straight", tmp_path / "out")
 
 
 def test_a_torn_last_line_of_the_log_is_written_again(straight: tuple[str, Path], base: Path, tmp_path: Path) -> None:

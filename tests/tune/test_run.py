@@ -3,7 +3,7 @@
 import json
 import resource
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune import proofs
 from tunesmith.tune.job import Job
 from tunesmith.tune.loop import Report
+from tunesmith.tune.prepare import load_base
 from tunesmith.tune.run import TuneResult, tune
 from tunesmith.tune.watch import Silent
 
@@ -32,11 +33,12 @@ STOP = 257
 
 def job(base: Path, adapter: str = "full", budget: Mapping[str, Any] | None = None, **changes: Any) -> Job:
     stage = Tune(base=str(base), adapter=adapter, lora=Lora(rank=4), tune=replace(BUDGET, **(budget or {})))
-    stage = replace(stage, **{key: changes.pop(key) for key in ("train",) if key in changes})
+    named = {field.name for field in fields(Tune)}
+    stage = replace(stage, **{key: changes.pop(key) for key in tuple(changes) if key in named})
     tokenizer = byte_tokenizer("<|im_start|>", "<|im_end|>")
     tokenizer.chat_template = TEMPLATE
     made = Job(
-        model=load_model(str(base)),
+        model=changes.pop("model", None) or load_base(stage),
         tokenizer=tokenizer,
         examples=random_examples(24, words=258),
         stage=stage,

@@ -5,7 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from tunesmith.models.adapted import bare, before, prompt_length
 
 Progress = Callable[[int, int], None]  # answers done, answers in all
 
@@ -57,11 +60,12 @@ def greedy(
     ids, mask = left_padded(prompts, pad, model.device)
     stops = torch.tensor(sorted(stop_ids), device=model.device)
     open_rows = torch.ones(len(prompts), dtype=torch.bool, device=model.device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache: Any = None
+    cache: Any = before(model, len(prompts))
+    mask = functional.pad(mask, (prompt_length(model), 0), value=1)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     columns: list[Tensor] = []
     for _ in range(max_new_tokens):
-        output: Any = model(
+        output: Any = bare(model)(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
             logits_to_keep=1,
         )  # fmt: skip

@@ -80,6 +80,8 @@ def attend(
 ) -> tuple[Tensor, None]:
     """[B, H, T, D] -> [B, T, H, D], causal. Without `spans` every row is one example, padded on the right or not."""
     refuse_unknown(module, more)
+    if key.shape[2] != query.shape[2]:
+        raise NotImplementedError("keys that stand before the row")
     if spans is None:
         return causal(query, key, value, scaling, dropout, sliding_window).transpose(1, 2).contiguous(), None
     rows = [part[0].transpose(0, 1) for part in (query, key, value)]  # [T, H, D]

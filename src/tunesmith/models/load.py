@@ -9,7 +9,8 @@ import warnings
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, cast
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from huggingface_hub import snapshot_download
@@ -27,6 +28,10 @@ from transformers.utils import logging as transformers_logging
 from tunesmith.artifact import hash_file
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.adapted import bare, prompt_length
+
+if TYPE_CHECKING:
+    from tunesmith.models.surgery.quantize import Quantize4bit
 
 Dtype = Literal["fp32", "bf16"]
 DTYPES: dict[Dtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -51,6 +56,20 @@ def load_model(base: str, dtype: Dtype = "fp32") -> PreTrainedModel:
     folder = locate(base)
     quiet()
     return load_adapter(folder, dtype) if (folder / ADAPTER).is_file() else load_folder(folder, dtype)
+
+
+def load_quantized(base: str, how: "Quantize4bit", dtype: Dtype = "fp32") -> PreTrainedModel:
+    """The model called `base` with its linear layers in 4 bits, the rest in `dtype`.
+
+    An adapter is merged into its base first, unquantized and by way of a temporary folder.
+    """
+    folder = locate(base)
+    quiet()
+    if not (folder / ADAPTER).is_file():
+        return load_folder(folder, dtype, how)
+    with TemporaryDirectory() as whole:
+        merged(load_adapter(folder, dtype)).save_pretrained(whole)
+        return load_folder(Path(whole), dtype, how)
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerFast:
@@ -99,9 +118,10 @@ def fetch(base: str) -> Path:
         ) from error
 
 
-def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
+def load_folder(folder: Path, dtype: Dtype, quantize: "Quantize4bit | None" = None) -> PreTrainedModel:
     """A whole model from a folder of config.json and safetensors."""
     check_files(folder)
+    options = quantize.loading() if quantize else {}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -110,6 +130,7 @@ def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **options,
         )
     except BROKEN as error:
         raise UserError(
@@ -131,6 +152,8 @@ def load_folder(folder: Path, dtype: Dtype) -> PreTrainedModel:
             ),
             tr("check that config.json and the safetensors files are whole and belong together"),
         )
+    if quantize:
+        quantize.settle(model)
     return cast(PreTrainedModel, model.eval())
 
 
@@ -160,18 +183,26 @@ def check_files(folder: Path) -> None:
 
 def load_adapter(folder: Path, dtype: Dtype) -> PreTrainedModel:
     """The base that the adapter in `folder` was trained on, with the adapter in place."""
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
+    from tunesmith.models.surgery.adapter import TOKEN_ROWS
     from tunesmith.models.surgery.grow_vocabulary import resize
+    from tunesmith.models.surgery.quantize import Quantize4bit
 
     settings = read_object(folder / ADAPTER, tr("train the adapter again"))
     note = read_object(folder / BASE, "") if (folder / BASE).is_file() else {}
     base = base_of(folder, note, settings)
-    model = resize(merged(load_model(base, dtype)), int(note.get("vocabulary", 0)))
+    if how := note.get("quantized"):
+        model = load_quantized(base, Quantize4bit(bool(how["double"])), dtype)
+    else:
+        model = merged(load_model(base, dtype))
+    model = resize(model, int(note.get("vocabulary", 0)))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers under an old name
-            adapted = PeftModel.from_pretrained(model, str(folder), local_files_only=True)
+            config = PeftConfig.from_pretrained(str(folder), local_files_only=True)
+            setattr(config, TOKEN_ROWS, note.get("token_rows") or None)
+            adapted = PeftModel.from_pretrained(model, str(folder), config=config, local_files_only=True)
     except BROKEN as error:
         raise UserError(
             tr(
@@ -183,7 +214,7 @@ def load_adapter(folder: Path, dtype: Dtype) -> PreTrainedModel:
             tr("check that the adapter's files are whole and that the base is the one it was trained on"),
         ) from error
     if (folder / "generation_config.json").is_file():
-        cast(Any, adapted.base_model.model).generation_config = GenerationConfig.from_pretrained(folder)
+        bare(cast(PreTrainedModel, adapted)).generation_config = GenerationConfig.from_pretrained(folder)
     return cast(PreTrainedModel, adapted.to(DTYPES[dtype]).eval())
 
 
@@ -208,15 +239,29 @@ def base_of(folder: Path, note: dict[str, Any], settings: dict[str, Any]) -> str
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:
-    """The model without an adapter: what the adapter adds goes into the weights."""
+    """The model without an adapter: what the adapter adds goes into the weights, in full precision."""
     from peft import PeftModel
 
-    return cast(PreTrainedModel, model.merge_and_unload()) if isinstance(model, PeftModel) else model
+    from tunesmith.models.surgery.adapter import merge_rows
+    from tunesmith.models.surgery.quantize import dequantized, quantization
+
+    if not isinstance(model, PeftModel):
+        return model
+    if prompt_length(model):
+        name = model.active_peft_config.base_model_name_or_path
+        raise UserError(
+            tr("what this adapter of {base} learnt stands before the text and cannot go into the weights", base=name),
+            tr("tune {base} itself, or an adapter of it that changes weights: lora, qlora or ia3", base=name),
+        )
+    whole = dequantized(model) if quantization(model) else model
+    merge_rows(whole)
+    return cast(PreTrainedModel, whole.merge_and_unload())
 
 
 def positions(model: PreTrainedModel) -> int:
-    """The longest sequence, in tokens, that the model is made for."""
-    return int(getattr(model.config, "max_position_embeddings", None) or 2**31)
+    """The longest sequence, in tokens, that the model is made for; a soft prompt takes its share."""
+    longest = int(getattr(model.config, "max_position_embeddings", None) or 2**31)
+    return longest - prompt_length(model)
 
 
 def content_hash(base: str) -> str:

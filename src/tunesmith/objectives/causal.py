@@ -2,7 +2,7 @@
 
 import inspect
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Batch
+from tunesmith.models.adapted import ask, bare, prompted
 from tunesmith.models.fused import head, weighted_nll
 from tunesmith.objectives.base import Sums
 
@@ -45,9 +46,9 @@ def target_nll(model: PreTrainedModel, batch: Batch) -> Tensor:
     rows, columns = (batch.weights != 0).nonzero(as_tuple=True)
     wanted, place = torch.unique(batch.sources[rows, columns], return_inverse=True)
     if takes(model, "logits_to_keep"):
-        logits = model(**inputs(batch), logits_to_keep=wanted).logits[rows, place]
+        logits = ask(model, **inputs(batch), logits_to_keep=wanted).logits[rows, place]
     else:
-        logits = model(**inputs(batch)).logits[rows, wanted[place]]
+        logits = ask(model, **inputs(batch)).logits[rows, wanted[place]]
     return functional.cross_entropy(logits.float(), batch.tokens[rows, columns], reduction="none")
 
 
@@ -58,7 +59,8 @@ def fused_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     if layer is None or inner.base_model is inner:
         raise NotImplementedError("this model's output layer cannot be computed apart")
     rows, columns = (batch.weights != 0).nonzero(as_tuple=True)
-    hidden = inner.base_model(**inputs(batch)).last_hidden_state[rows, batch.sources[rows, columns]]
+    states = inner.base_model(**inputs(batch), **prompted(model, len(batch.tokens))).last_hidden_state
+    hidden = states[rows, batch.sources[rows, columns]]
     return weighted_nll(hidden, layer, batch.tokens[rows, columns], batch.weights[rows, columns])
 
 
@@ -66,11 +68,6 @@ def inputs(batch: Batch) -> dict[str, Any]:
     """What a forward pass is given; a packed row needs its spans and the place of each token in its example."""
     given: dict[str, Any] = {"input_ids": batch.tokens, "use_cache": False}
     return given if batch.spans is None else given | {"position_ids": batch.positions, "spans": batch.spans}
-
-
-def bare(model: PreTrainedModel) -> PreTrainedModel:
-    """The model within an adapter; its layers are the adapted ones."""
-    return cast(Any, model).get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def takes(model: PreTrainedModel, argument: str) -> bool:

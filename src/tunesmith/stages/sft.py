@@ -57,9 +57,10 @@ def make_job(stage: Tune, say: Say) -> "Job":
     """Base, rows and proofs of rendering, as tuning wants them."""
     if not stage.base:
         raise UserError(tr("no base model given"), tr("add --base (a model folder, a hub id, or nano)"))
-    from tunesmith.models.load import load_model, load_tokenizer
+    from tunesmith.models.load import load_tokenizer
     from tunesmith.stages.examples import gather
     from tunesmith.tune.job import Job
+    from tunesmith.tune.prepare import load_base
 
     tokenizer = load_tokenizer(stage.base)
     made = gather(stage, tokenizer)
@@ -68,7 +69,7 @@ def make_job(stage: Tune, say: Say) -> "Job":
     if renderer is not None:
         tokenizer.chat_template = renderer.chat_template
     return Job(
-        model=load_model(stage.base),
+        model=load_base(stage),
         tokenizer=tokenizer,
         examples=made.examples,
         stage=stage,

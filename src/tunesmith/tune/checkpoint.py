@@ -41,6 +41,7 @@ class State:
     way        the shortcuts that were proved at the start
     seconds    of training so far
     proofs     as JSON, made before the first step
+    micro_tokens  of a forward pass, as they were found to fit
     """
 
     step: int
@@ -49,6 +50,7 @@ class State:
     seconds: float
     proofs: list[dict[str, Any]]
     way: dict[str, bool]
+    micro_tokens: int
     best_step: int | None = None
     best_loss: float | None = None
 
@@ -187,6 +189,12 @@ def begin_state(optimizer: Optimizer) -> None:
     optimizer.zero_grad(set_to_none=True)
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
+
+
+def state_size(optimizer: Optimizer) -> int:
+    """Bytes of the optimizer's state."""
+    values = (value for state in optimizer.state.values() for value in state.values())
+    return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
 
 
 def random_state() -> dict[str, Tensor]:

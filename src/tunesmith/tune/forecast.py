@@ -9,10 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from tunesmith.models.surgery.base import sizes
 from tunesmith.tune import feed
+from tunesmith.tune.checkpoint import state_size
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.loop import fit
@@ -72,7 +71,7 @@ def measured(course: Course) -> Forecast:
         tokens_per_second=rate,
         seconds=sum(counts) / rate,
         peak_memory_bytes=peak_memory(),
-        checkpoint_bytes=weights_size(course) + state_size(course),
+        checkpoint_bytes=weights_size(course) + state_size(course.optimizer),
         trainable_parameters=trainable,
         way=str(Way(**course.state.way)),
     )
@@ -99,9 +98,3 @@ def weights_size(course: Course) -> int:
     adapted = hasattr(course.model, "peft_config")
     parts = [part for part in course.model.parameters() if part.requires_grad or not adapted]
     return sum(part.numel() * part.element_size() for part in parts)
-
-
-def state_size(course: Course) -> int:
-    """Bytes of the optimizer's state."""
-    values = (value for state in course.optimizer.state.values() for value in state.values())
-    return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))

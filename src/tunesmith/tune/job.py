@@ -14,7 +14,7 @@ from tunesmith.models.load import positions
 from tunesmith.objectives.base import Objective
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.proof import Proof
-from tunesmith.recipe import Tune
+from tunesmith.recipe import Prefix, Prompt, Ptuning, Tune
 from tunesmith.tune.feed import fingerprint
 
 # settings of the budget that a resumed run may change: they leave the result as it is
@@ -60,13 +60,34 @@ class Job:
 
 def refuse_contradictions(job: Job) -> None:
     """Settings of which one would be passed over in silence."""
-    if job.stage.adapter == "lora" and job.stage.train:
+    stage = job.stage
+    if stage.adapter != "full" and stage.train:
         raise UserError(
             tr(
-                "train={pattern} chooses among the model's own parameters, and adapter=lora trains none of them",
-                pattern=job.stage.train,
+                "train={pattern} chooses among the model's own parameters, and adapter={adapter} trains none of them",
+                pattern=stage.train,
+                adapter=stage.adapter,
             ),
             tr("leave train empty, or set adapter=full"),
+        )
+    if stage.adapter == "qlora" and stage.lora.variant == "pissa":
+        raise UserError(
+            tr("lora.variant=pissa takes a part out of the base's weights, and adapter=qlora holds them in 4 bits"),
+            tr("set adapter=lora, or another lora.variant"),
+        )
+    if virtual_tokens(stage) and stage.tune.gradient_checkpointing:
+        raise UserError(
+            tr(
+                "gradient checkpointing drops the keys and values by which adapter={adapter} works",
+                adapter=stage.adapter,
+            ),
+            tr("set tune.gradient_checkpointing=false"),
+        )
+    splits = stage.adapter == "full" or (stage.adapter == "lora" and stage.lora.variant != "pissa")
+    if stage.tune.sharding == "full" and not splits:
+        raise UserError(
+            tr("tune.sharding=full splits a model that trains in full or by plain LoRA, rsLoRA or DoRA"),
+            tr("set tune.sharding=none: an adapter leaves little to split"),
         )
     if job.stage.tune.keep == "best" and not job.stage.tune.eval_share:
         raise UserError(
@@ -75,13 +96,23 @@ def refuse_contradictions(job: Job) -> None:
         )
 
 
+def virtual_tokens(stage: Tune) -> int:
+    """Places that the stage's soft prompt will take before the text; 0 where it learns none."""
+    prompts: dict[str, Prefix | Prompt | Ptuning] = {
+        "prefix": stage.prefix,
+        "prompt": stage.prompt,
+        "ptuning": stage.ptuning,
+    }
+    return prompts[stage.adapter].tokens if stage.adapter in prompts else 0
+
+
 def refuse_unusable(job: Job) -> None:
     """Every example must teach something, in tokens that the tokenizer has, and fit into the model."""
     if not job.examples:
         raise UserError(
             tr("there is nothing to train on: no example was kept"), tr("look at the refusals of data inspect")
         )
-    size, longest = vocabulary_size(job.tokenizer), positions(job.model)
+    size, longest = vocabulary_size(job.tokenizer), positions(job.model) - virtual_tokens(job.stage)
     for example in job.examples:
         if not any(example.weights[1:]):
             raise UserError(

@@ -10,24 +10,42 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Example
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
-from tunesmith.models.load import merged
+from tunesmith.models.load import BROKEN, brief, load_model, load_quantized, merged
+from tunesmith.models.surgery.base import Surgery
 from tunesmith.models.surgery.grow_vocabulary import GrowVocabulary, rows
+from tunesmith.models.surgery.ia3 import Ia3
 from tunesmith.models.surgery.lora import Lora
+from tunesmith.models.surgery.prefix import Prefix
+from tunesmith.models.surgery.prompt import Prompt
+from tunesmith.models.surgery.ptuning import Ptuning
+from tunesmith.models.surgery.quantize import Quantize4bit
 from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
+from tunesmith.recipe import Tune
 from tunesmith.tune import proofs
-from tunesmith.tune.job import Job, vocabulary_size
+from tunesmith.tune.job import Job, virtual_tokens, vocabulary_size
 from tunesmith.tune.parallel import shard
 
 UNMET = 10  # times less probable than one word in the whole vocabulary
 
 
+def load_base(stage: Tune) -> PreTrainedModel:
+    """The model that the stage tunes, as its adapter wants it: in 4 bits from the first, or in fp32."""
+    if stage.adapter == "qlora":
+        return load_quantized(stage.base, Quantize4bit(stage.qlora.double))
+    return load_model(stage.base)
+
+
 def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
-    """The model ready to train, and the proof that an adapter (if any) starts as nothing."""
-    split = job.stage.tune.sharding == "full"
-    model = merged(job.model)
-    if not split:
-        model = model.to(device)  # type: ignore[arg-type]  # transformers' annotation lacks self
+    """The model ready to train, and the proofs that an adapter (if any) starts as it should."""
+    if job.stage.tune.sharding == "none":
+        return changed(job, merged(job.model).to(device), sample)  # type: ignore[arg-type]  # lacks self
+    model, made = changed(job, merged(job.model), sample)
+    return shard(model), made
+
+
+def changed(job: Job, model: PreTrainedModel, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
+    """The model after every surgery that the recipe asks for, with their proofs."""
     if job.stage.tune.gradient_checkpointing:
         forget_activations(model)
     size = vocabulary_size(job.tokenizer)
@@ -37,11 +55,45 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
     unmet = unlearnt(job, model, sample) - new
     if unmet:
         model = GrowVocabulary(size, tuple(sorted(unmet)))(model)
-    if job.stage.adapter == "lora":
-        model, proof = proofs.adapt(model, Lora(job.stage.lora, tuple(sorted(new | unmet))), sample)
-        return shard(model) if split else model, [proof]
-    model = Train(job.stage.train)(model)  # the empty pattern matches all
-    return shard(model) if split else model, []
+    if job.stage.adapter == "full":
+        return Train(job.stage.train)(model), []  # the empty pattern matches all
+    return adapt(job, model, surgery(job, tuple(sorted(new | unmet))), sample)
+
+
+def surgery(job: Job, new: tuple[int, ...]) -> Surgery:
+    """The adapter that the stage names, with its settings."""
+    stage = job.stage
+    if stage.adapter == "prefix":
+        return Prefix(stage.prefix, new)
+    if stage.adapter == "prompt":
+        return Prompt(stage.prompt, new, tuple(job.tokenizer.encode(stage.prompt.init, add_special_tokens=False)))
+    if stage.adapter == "ptuning":
+        return Ptuning(stage.ptuning, new)
+    return Ia3(stage.ia3, new) if stage.adapter == "ia3" else Lora(stage.lora, new)
+
+
+def adapt(
+    job: Job, model: PreTrainedModel, change: Surgery, sample: list[Example]
+) -> tuple[PreTrainedModel, list[Proof]]:
+    """The adapted model, and what proves that it starts as it should; or why it cannot be adapted so."""
+    try:
+        if virtual_tokens(job.stage):
+            model = change(model)
+            return model, proofs.soft_prompt(model, job.objective, sample, job.pad)
+        model, proof = proofs.adapt(model, change, sample)
+        return model, [proof]
+    except torch.OutOfMemoryError:  # says nothing about the adapter; tune tells what to lower
+        raise
+    except (NotImplementedError, *BROKEN) as error:
+        raise UserError(
+            tr(
+                "this kind of model ({kind}) does not take adapter={adapter}: {reason}",
+                kind=type(model).__name__,
+                adapter=job.stage.adapter,
+                reason=brief(error),
+            ),
+            tr("choose another adapter, e.g. adapter=lora"),
+        ) from error
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ All run in fp32 with dropout off, so that a difference means a fault and not noi
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
 from tunesmith.messages import tr
+from tunesmith.models.adapted import ask
 from tunesmith.models.load import load_model
 from tunesmith.models.surgery.base import Surgery
 from tunesmith.objectives.base import Objective
@@ -40,6 +42,36 @@ def adapt(model: PreTrainedModel, surgery: Surgery, rows: Sequence[Example]) -> 
         "with the new adapter the logits differ by {apart} (relative) from those of the base", apart=f"{apart:.1e}"
     )
     return model, judged("adapter_identity", len(rows), detail, apart)
+
+
+def soft_prompt(model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int) -> list[Proof]:
+    """A soft prompt that we hand over as keys and values does what it does in peft's wrapper, and can be learnt.
+
+    It changes what the model computes from the start, so that there is no identity to prove.
+    """
+    model.eval()
+    apart = max(distance(logits(model, row), by_peft(model, row)) for row in rows)
+    detail = tr("the logits differ by {apart} (relative) from those that peft computes", apart=f"{apart:.1e}")
+    return [judged("soft_prompt_as_in_peft", len(rows), detail, apart), prompt_learns(model, objective, rows, pad)]
+
+
+@torch.no_grad()
+def by_peft(model: PreTrainedModel, row: Example) -> Tensor:
+    """[T, V] on the CPU; the places of the prompt itself are left out."""
+    found: Tensor = model(input_ids=torch.tensor([row.ids], device=model.device)).logits[0]
+    return found[-len(row) :].float().cpu()
+
+
+def prompt_learns(model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int) -> Proof:
+    """A model that passes the prompt over in silence would give it no gradient."""
+    objective(model, collate(rows, pad).to(model.device)).loss.backward()
+    parts = [part for part in cast(Any, model).prompt_encoder.parameters() if part.requires_grad]
+    reached = sum(part.grad is not None and bool(part.grad.any()) for part in parts)
+    model.zero_grad(set_to_none=True)
+    detail = tr(
+        "{reached} of {count} tensors of the soft prompt received a gradient", reached=reached, count=len(parts)
+    )
+    return Proof("soft_prompt_learns", reached == len(parts), len(parts), detail, float(reached), float(len(parts)))
 
 
 def before_training(model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int) -> list[Proof]:
@@ -107,7 +139,7 @@ def judged(name: str, checked: int, detail: str, apart: float) -> Proof:
 def logits(model: PreTrainedModel, row: Example) -> Tensor:
     """[T, V] on the CPU."""
     model.eval()
-    found: Tensor = model(input_ids=torch.tensor([row.ids], device=model.device), use_cache=False).logits[0]
+    found: Tensor = ask(model, input_ids=torch.tensor([row.ids], device=model.device), use_cache=False).logits[0]
     return found.float().cpu()
 
 

@@ -11,13 +11,14 @@ from tunesmith.artifact import MANIFEST, hash_file, versions
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.load import brief, read_object
-from tunesmith.models.precision import choose
+from tunesmith.models.precision import Precision, choose
 from tunesmith.models.surgery.base import sizes
 from tunesmith.proof import Proof, require
 from tunesmith.tune import checkpoint, feed, parallel, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, flat, refuse_contradictions, refuse_unusable
+from tunesmith.tune.memory import MOST, fitted
 from tunesmith.tune.parallel import leads, wait_for_all
 from tunesmith.tune.plot import plot_run
 from tunesmith.tune.prepare import prepare
@@ -82,18 +83,21 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     torch.manual_seed(budget.seed)
     device = parallel.device()
     train, held = feed.split(job.examples, budget.eval_share)
-    sample = proofs.sample(train, budget.micro_tokens)
+    sample = proofs.sample(train, budget.micro_tokens or MOST)
     model, made = prepare(job, device, sample)
     if state is None:
         way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing)
         made += [*proofs.before_training(model, job.objective.with_fused(way.fused), sample, job.pad), proof]
         require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
-        state = first_state(job, made, way, device)
+        precision = choose(budget.precision, device)
+        layout = way.layout(0, job.pad, budget.loss_per)
+        fit = fitted(model, job.objective.with_fused(way.fused), layout, train, budget, precision)
+        state = first_state(job, made, way, precision, fit)
     else:
         way = shortcuts.again(model, state.way)
     parallel.own_randomness(budget.seed)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
-    layout, objective = way.layout(budget.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
+    layout, objective = way.layout(state.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
     course = Course(model, objective, train, held, layout, budget, space, save, watch, state, job.stage.lora.lr_ratio)
     if state.step:
         course.resume()
@@ -101,10 +105,9 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     return course
 
 
-def first_state(job: Job, made: list[Proof], way: Way, device: torch.device) -> State:
-    precision = choose(job.stage.tune.precision, device)
+def first_state(job: Job, made: list[Proof], way: Way, precision: Precision, micro_tokens: int) -> State:
     every = [proof.to_json() for proof in (*job.proofs, *made)]
-    return State(step=0, identity=job.identity(), precision=precision, seconds=0.0, proofs=every, way=asdict(way))
+    return State(0, job.identity(), precision, 0.0, every, asdict(way), micro_tokens)
 
 
 def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -134,6 +137,8 @@ def announce(course: Course) -> None:
             held=len(course.held),
         )
     )
+    if not course.budget.micro_tokens and course.state.micro_tokens < MOST:
+        course.watch.say(tr("as fit the memory: {tokens} tokens in a forward pass", tokens=course.state.micro_tokens))
     if course.state.step:
         course.watch.say(tr("going on after step {step}", step=course.state.step))
 
@@ -146,7 +151,7 @@ def conclude(job: Job, course: Course) -> TuneResult:
     made = space.folder / ".model"
     if leads():
         shutil.rmtree(made, ignore_errors=True)
-    rows = proofs.sample(course.train, course.budget.micro_tokens)
+    rows = proofs.sample(course.train, course.layout.micro_tokens)
     trained = [proofs.logits(course.model, row) for row in rows]
     course.save(course.model, made)
     keep_best(course)

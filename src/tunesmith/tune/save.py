@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from peft import PeftModel
 from torch import Tensor
@@ -12,7 +12,10 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from tunesmith.artifact import write_json
 from tunesmith.models.load import BASE, content_hash, locate
+from tunesmith.models.surgery.adapter import token_rows
 from tunesmith.models.surgery.grow_vocabulary import rows
+from tunesmith.models.surgery.lora import START, save_difference
+from tunesmith.models.surgery.quantize import quantization
 from tunesmith.tune.parallel import leads, whole_state
 
 
@@ -47,12 +50,24 @@ class Saver:
         name = str(base) if local else self.base
         for config in model.peft_config.values():
             config.base_model_name_or_path = str(base) if self.base == "nano" else name
-        model.save_pretrained(str(folder), save_embedding_layers=False, state_dict=weights)
-        (folder / "README.md").unlink(missing_ok=True)  # peft's empty form
-        write_json(
-            folder / BASE,
-            {"base": name, "sha256": content_hash(self.base), "vocabulary": rows(cast(PreTrainedModel, model))},
+        model.save_pretrained(
+            str(folder), save_embedding_layers=False, selected_adapters=["default"], state_dict=weights
         )
+        if START in model.peft_config:
+            save_difference(model, folder)
+        (folder / "README.md").unlink(missing_ok=True)  # peft's empty form
+        write_json(folder / BASE, self.note(name, cast(PreTrainedModel, model)))
+
+    def note(self, name: str, model: PreTrainedModel) -> dict[str, Any]:
+        """What the adapter needs to be loaded again, beside peft's own settings."""
+        how = quantization(model)
+        return {
+            "base": name,
+            "sha256": content_hash(self.base),
+            "vocabulary": rows(model),
+            "token_rows": token_rows(model),
+            "quantized": how.note() if how else None,
+        }
 
 
 def generation(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, stop_ids: Sequence[int]) -> GenerationConfig:

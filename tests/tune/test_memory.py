@@ -1,0 +1,86 @@
+"""What fits the memory is found by measuring, and what does not is refused with what would."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.toys import byte_tokenizer, random_examples, save_base, tiny_model
+from tunesmith.errors import UserError
+from tunesmith.models.load import load_model
+from tunesmith.objectives.causal import CrossEntropy
+from tunesmith.recipe import Budget, Tune
+from tunesmith.tune import memory
+from tunesmith.tune.feed import Layout
+from tunesmith.tune.job import Job
+from tunesmith.tune.memory import Need
+from tunesmith.tune.run import tune
+
+ROWS = random_examples(64, longest=60)
+
+
+def fitted(need: Need, free: float, monkeypatch: pytest.MonkeyPatch, **budget: object) -> int:
+    monkeypatch.setattr(memory, "measure", lambda *_: need)
+    monkeypatch.setattr(memory, "available", lambda device: free)
+    return memory.fitted(tiny_model(), CrossEntropy(), Layout(0, 0), ROWS, Budget(**budget), "fp32")
+
+
+def test_what_fits_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fitted(Need(1e6, 1e3), 1e9, monkeypatch) == memory.MOST
+    assert fitted(Need(1e6, 1e3), 1e9, monkeypatch, micro_tokens=123) == 123
+
+
+def test_the_micro_batch_shrinks_to_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = fitted(Need(1e6, 1e3), 1.2e6, monkeypatch)
+    assert found == 80
+    assert Need(1e6, 1e3).of(found) <= memory.SPARE * 1.2e6
+
+
+def test_what_was_asked_for_and_does_not_fit_is_refused_with_what_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"set tune\.micro_tokens=80"):
+        fitted(Need(1e6, 1e3), 1.2e6, monkeypatch, micro_tokens=500)
+
+
+def test_a_row_that_does_not_fit_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"gradient_checkpointing=true.*adapter=lora"):
+        fitted(Need(1e6, 1e3), 1.13e6, monkeypatch)
+
+
+def test_the_measured_need_grows_with_the_tokens_and_with_the_model() -> None:
+    row = max(ROWS, key=len)
+    needs = []
+    for width in (64, 512):
+        model = tiny_model(hidden_size=width, intermediate_size=4 * width, num_hidden_layers=2, head_dim=width // 2)
+        budget = Budget()
+        needs.append(memory.measure(model, CrossEntropy(), Layout(0, 0, True), row, budget, "fp32", 8192))
+        assert all(parameter.grad is None for parameter in model.parameters())
+    assert 0 < needs[0].per_token < needs[1].per_token
+    assert needs[1].fixed - needs[0].fixed > 5e6
+
+
+def test_a_filling_has_so_many_tokens() -> None:
+    for tokens in (60, 61, 62, 200):
+        assert abs(sum(map(len, memory.filling(max(ROWS, key=len), tokens))) - tokens) <= 1
+
+
+def test_a_container_grants_what_it_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.granted() == []
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert memory.granted() == []
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert memory.granted() == [4000]
+
+
+def test_a_run_that_would_not_fit_is_refused_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = save_base(tmp_path / "base")
+    rows = random_examples(8)
+    monkeypatch.setattr(memory, "available", lambda device: 1.0)
+    job = Job(
+        model=load_model(str(base)), tokenizer=byte_tokenizer(), examples=rows, stage=Tune(base=str(base)), inputs={}
+    )
+    with pytest.raises(UserError, match="GB are free"):
+        tune(job, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
