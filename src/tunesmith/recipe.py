@@ -16,8 +16,8 @@ Count = Annotated[int, Field(gt=0)]
 CountOr0 = Annotated[int, Field(ge=0)]
 Thinking = Literal["keep", "none"]
 LossPer = Literal["token", "example", "micro_batch"]
-TrackerName = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 Adapter = Literal["full", "lora", "qlora", "ia3", "prefix", "prompt", "ptuning"]
+TrackerName = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 MaskName = Literal["answers", "last_answer", "everything"]
 
 
@@ -84,20 +84,34 @@ class Budget:
     schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine"  # wsd: constant, then down over the last fifth
     lr_floor: Share = 0.0  # share of lr at which the schedule ends
     warmup: NotNegative = 0.03  # below 1 a share of all steps, from 1 on a number of steps
-    optimizer: Literal["adamw", "adafactor"] = "adamw"
-    loss_per: LossPer = "token"  # what counts alike in a step; micro_batch: as most trainers of 2023 did
-    batch_size: Count = 32  # examples in one optimizer step
-    micro_tokens: CountOr0 = 0  # tokens in one forward pass, more passes accumulate; 0: as fit the memory, to 8192
-    packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
-    max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
-    overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where a probe finds it faster, else fp32
+
+    optimizer: Literal["adamw", "adamw8bit", "adafactor"] = (
+        "adamw"  # adamw8bit: a quarter of its state, by bitsandbytes
+    )
     weight_decay: NotNegative = 0.0
     beta1: Below1 = 0.9
     beta2: Below1 = 0.999
     max_grad_norm: Positive = 1.0
+    ema: Below1 = 0.0  # decay of a running average of the weights, which is what is measured and kept, e.g. 0.999
+
+    batch_size: Count = 32  # examples in one optimizer step
+    loss_per: LossPer = "token"  # what counts alike in a step; micro_batch: as most trainers of 2023 did
+    max_length: Annotated[int, Field(gt=1)] = 2048  # longest example, in tokens
+    overlong: Literal["drop", "split", "error"] = "drop"  # what to do with a row over max_length
+
+    neftune_alpha: NotNegative = 0.0  # noise on the embeddings (NEFTune, Jain et al., 2023), e.g. 5
+    residual_dropout: Below1 = 0.0  # at the top layer, rising from 0 at the bottom (LIMA, Zhou et al., 2023), e.g. 0.3
+
+    precision: Literal["auto", "fp32", "bf16", "bf16_sr"] = (
+        "auto"  # auto: bf16 where a probe finds it faster, else fp32; bf16_sr: weights too in bf16, rounded by chance
+    )
+    micro_tokens: CountOr0 = 0  # tokens in one forward pass, more passes accumulate; 0: as fit the memory, to 8192
+    packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
     gradient_checkpointing: bool = False
     sharding: Literal["none", "full"] = "none"  # of several processes each holds: none: the whole model; full: its part
+    liger: bool = False  # Triton kernels for norms, rotation and feed-forward (Liger-Kernel), on CUDA
+    compile: bool = False  # torch.compile, kept only where it is exact and measured to be faster
+
     eval_share: Below1 = 0.0  # share of the examples held out to measure the loss
     eval_every: CountOr0 = 0  # steps between evaluations; 0: at the end of each epoch
     samples: CountOr0 = 2  # held-out prompts that are answered at each evaluation

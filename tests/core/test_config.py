@@ -34,7 +34,7 @@ def test_one_path_is_a_list_of_one():
         ("tune.lr=-1", "greater than 0"),
         ("tune.lr=.nan", "finite"),
         ("tune.batch_size=2.5", "integer"),
-        ("tune.precision=fp16", "'fp32' or 'bf16'"),
+        ("tune.precision=fp16", "'bf16' or 'bf16_sr'"),
         ("tune=3", "takes no value of its own"),
         ("base.x=3", "takes no value of its own"),
         ("tune.lr=[", "YAML"),

@@ -1,16 +1,18 @@
-"""Which arithmetic a run uses: fp32, or bf16 matrix products over fp32 master weights."""
+"""Which arithmetic a run uses: fp32, or bf16 matrix products over weights in fp32 or (bf16_sr) in bf16 themselves."""
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
+from torch import nn
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "bf16_sr"]
 CPU = torch.device("cpu")
 
 
-def choose(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
+def choose(wanted: Literal["auto", "fp32", "bf16", "bf16_sr"], device: torch.device) -> Precision:
     """auto: bf16 on a GPU that has it, or on a CPU where a matrix product is measured to be clearly faster in it."""
     if wanted != "auto":
         return wanted
@@ -43,4 +45,23 @@ def product_seconds(
 
 def arithmetic(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
     """The context in which a forward pass runs."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+    return nullcontext() if precision == "fp32" else torch.autocast(device.type, torch.bfloat16)
+
+
+def hold_in_bf16(model: nn.Module) -> None:
+    """Round every weight to bf16, in place. Buffers stay: the frequencies of a rotary embedding need their digits."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16()
+
+
+@contextmanager
+def in_fp32(model: nn.Module) -> Iterator[None]:
+    """The same weights as fp32, to be compared exactly."""
+    kept = [(parameter, parameter.data) for parameter in model.parameters()]
+    for parameter, data in kept:
+        parameter.data = data.float()
+    try:
+        yield
+    finally:
+        for parameter, data in kept:
+            parameter.data = data

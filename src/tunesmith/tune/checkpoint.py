@@ -160,7 +160,7 @@ def weights(model: nn.Module) -> dict[str, Any]:
 
 
 def optimizer_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
-    """Every tensor of the optimizer's state, under the name of its parameter."""
+    """Every tensor of the optimizer's state, under the name of its parameter; numbers as tensors of their own."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     found: dict[str, Any] = {}
     for parameter, state in optimizer.state.items():
@@ -174,8 +174,16 @@ def flat(value: Any, name: str) -> dict[str, Tensor]:
     if isinstance(value, Tensor) and not isinstance(value, DTensor) and hasattr(value, "__tensor_flatten__"):
         parts, _ = value.__tensor_flatten__()
         return {f"{name}/{part}": getattr(value, part) for part in parts}
-    assert isinstance(value, Tensor), f"{name} is no tensor and would be lost"
-    return {name: value}
+    return {name: value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)}
+
+
+def set_numbers(model: nn.Module, optimizer: Optimizer, read: Mapping[str, Any]) -> None:
+    """Put the numbers among an optimizer's state back from the tensors that stood for them."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if not isinstance(value, Tensor):
+                state[key] = type(value)(read[f"optimizer/{names[parameter]}/{key}"].item())
 
 
 def begin_state(optimizer: Optimizer) -> None:

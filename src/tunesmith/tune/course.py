@@ -3,9 +3,9 @@
 import math
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
@@ -18,6 +18,7 @@ from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
 from tunesmith.tune import checkpoint, feed
 from tunesmith.tune.checkpoint import State
+from tunesmith.tune.ema import Average
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.loop import Report, Work, fit
@@ -46,17 +47,23 @@ class Course:
     state: State
     lr_ratio: float = 1.0
     optimizer: Optimizer = field(init=False)
+    ema: Average | None = field(init=False)
     ideal: float = field(init=False)  # seconds for one token, if all devices did nothing but useful products
     writer: checkpoint.Writer = field(default_factory=checkpoint.Writer)
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.model, self.budget, self.lr_ratio)
+        self.ema = Average(self.model, self.budget.ema) if self.budget.ema else None
 
     def resume(self) -> None:
         """Go back to the last checkpoint."""
         checkpoint.begin_state(self.optimizer)
-        checkpoint.read(self.space.checkpoints / "last", self.moving())
+        moving = self.moving()
+        checkpoint.read(self.space.checkpoints / "last", moving)
+        checkpoint.set_numbers(self.model, self.optimizer, moving)
+        if self.ema:
+            self.ema.updates = self.state.step
         checkpoint.restore_random(self.space.checkpoints / "last")
         if leads():
             for name in (LOG, EVALUATIONS, SAMPLES):
@@ -64,11 +71,20 @@ class Course:
 
     def back_to(self, name: str) -> None:
         """Put the weights of a checkpoint into the model."""
-        checkpoint.read(self.space.checkpoints / name, checkpoint.weights(self.model))
+        checkpoint.read(self.space.checkpoints / name, self.kept())
 
     def moving(self) -> dict[str, Any]:
         """All tensors that training changes, by name."""
-        return checkpoint.weights(self.model) | checkpoint.optimizer_state(self.model, self.optimizer)
+        return self.kept() | checkpoint.optimizer_state(self.model, self.optimizer)
+
+    def kept(self) -> dict[str, Any]:
+        """Those of them that a model is made of."""
+        averaged = self.ema.weights if self.ema else {}
+        return checkpoint.weights(self.model) | {f"ema/{name}": value for name, value in averaged.items()}
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The weights that the run is about: their running average where there is one."""
+        return self.ema.applied(self.model) if self.ema else nullcontext()
 
     def run(self) -> None:
         """Train to the end of the plan. Whatever ends it before, the checkpoint that was being written counts."""
@@ -100,6 +116,8 @@ class Course:
 
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
+        if self.ema:
+            self.ema.update(self.model)
         self.log(replace(report, mfu=report.tokens * self.ideal / report.seconds))
         self.state = replace(self.state, step=report.step)
         ends = report.step == steps
@@ -118,10 +136,11 @@ class Course:
 
     def evaluate(self, step: int) -> bool:
         """Measure the held-out loss; true if it is the lowest after any step so far."""
-        loss = held_out_loss(self.model, self.objective, self.held, self.layout, self.precision)
-        self.space.append(EVALUATIONS, {"step": step, "loss": loss})
-        self.watch.evaluation(step, loss)
-        self.sample(step)
+        with self.averaged():
+            loss = held_out_loss(self.model, self.objective, self.held, self.layout, self.precision)
+            self.space.append(EVALUATIONS, {"step": step, "loss": loss})
+            self.watch.evaluation(step, loss)
+            self.sample(step)
         better = step > 0 and (self.state.best_loss is None or loss < self.state.best_loss)
         if better:
             self.state = replace(self.state, best_step=step, best_loss=loss)
@@ -148,7 +167,7 @@ class Course:
 
     @property
     def precision(self) -> Precision:
-        return "bf16" if self.state.precision == "bf16" else "fp32"
+        return cast(Precision, self.state.precision)
 
     @property
     def seconds(self) -> float:

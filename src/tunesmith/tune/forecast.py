@@ -71,7 +71,7 @@ def measured(course: Course) -> Forecast:
         tokens_per_second=rate,
         seconds=sum(counts) / rate,
         peak_memory_bytes=peak_memory(),
-        checkpoint_bytes=weights_size(course) + state_size(course.optimizer),
+        checkpoint_bytes=weights_size(course) + state_size(course.optimizer) + average_size(course),
         trainable_parameters=trainable,
         way=str(Way(**course.state.way)),
     )
@@ -91,6 +91,11 @@ def time_steps(course: Course, steps: Sequence[Sequence[int]]) -> list[float]:
     for _ in fit(course.model, work, course.optimizer, lambda _: 0.0, course.budget.max_grad_norm, course.precision):
         marks.append(time.perf_counter())
     return [after - before for before, after in pairwise(marks)]
+
+
+def average_size(course: Course) -> int:
+    """Bytes of a running average of the weights."""
+    return sum(part.numel() * part.element_size() for part in course.ema.weights.values()) if course.ema else 0
 
 
 def weights_size(course: Course) -> int:

@@ -3,18 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tunesmith.batch import Example
-from tunesmith.errors import UserError
+from tunesmith.errors import UserError, missing_extra
 from tunesmith.messages import tr
 from tunesmith.models.load import positions
 from tunesmith.objectives.base import Objective
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.proof import Proof
-from tunesmith.recipe import Prefix, Prompt, Ptuning, Tune
+from tunesmith.recipe import Budget, Prefix, Prompt, Ptuning, Tune
 from tunesmith.tune.feed import fingerprint
 
 # settings of the budget that a resumed run may change: they leave the result as it is
@@ -59,8 +61,14 @@ class Job:
 
 
 def refuse_contradictions(job: Job) -> None:
-    """Settings of which one would be passed over in silence."""
+    """Settings of which one would be passed over in silence, or that cannot be met here."""
     stage = job.stage
+    refuse_unavailable(stage.tune)
+    if stage.tune.precision == "bf16_sr" and stage.adapter != "full":
+        raise UserError(
+            tr("tune.precision=bf16_sr would round the base, which an adapter leaves as it is"),
+            tr("set tune.precision=bf16, or adapter=full"),
+        )
     if stage.adapter != "full" and stage.train:
         raise UserError(
             tr(
@@ -94,6 +102,18 @@ def refuse_contradictions(job: Job) -> None:
             tr("tune.keep=best needs examples to measure by, and tune.eval_share is 0"),
             tr("set tune.eval_share, e.g. to 0.02"),
         )
+
+
+def refuse_unavailable(budget: Budget) -> None:
+    """Techniques for which this machine lacks a package or a GPU."""
+    if budget.liger and not torch.cuda.is_available():
+        raise UserError(
+            tr("tune.liger=true needs a GPU with CUDA: its kernels are Triton's"), tr("set tune.liger=false")
+        )
+    if budget.liger and not find_spec("liger_kernel"):
+        raise missing_extra("liger-kernel", "liger", "tune.liger=true")
+    if budget.optimizer == "adamw8bit" and not find_spec("bitsandbytes"):
+        raise missing_extra("bitsandbytes", "low-memory", "tune.optimizer=adamw8bit")
 
 
 def virtual_tokens(stage: Tune) -> int:

@@ -5,9 +5,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.optim import Adafactor, AdamW, Optimizer
 
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
 from tunesmith.recipe import Budget
+from tunesmith.tune.rounding import StochasticRounding
 
 Groups = list[dict[str, Any]]
 SECOND = ".lora_B."  # what peft calls the matrix that starts as zero
@@ -19,6 +23,7 @@ def make_optimizer(model: nn.Module, budget: Budget, lr_ratio: float = 1.0) -> O
     The second matrices of low-rank adapters learn `lr_ratio` times as fast: every group's rate is its "scale" of
     what the schedule says.
     """
+    refuse_sharded(model, budget)
     groups: Groups = []
     for faster in (False, True):
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad and (SECOND in name) == faster]
@@ -29,7 +34,20 @@ def make_optimizer(model: nn.Module, budget: Budget, lr_ratio: float = 1.0) -> O
         ):
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay, "scale": scale})
-    return OPTIMIZERS[budget.optimizer](groups, budget)
+    make = OPTIMIZERS[budget.optimizer]
+    if budget.precision == "bf16_sr":
+        return StochasticRounding(groups, lambda wide: make(wide, budget), budget.seed)
+    return make(groups, budget)
+
+
+def refuse_sharded(model: nn.Module, budget: Budget) -> None:
+    """8-bit blocks and rounding know whole tensors only."""
+    small = budget.optimizer == "adamw8bit" or budget.precision == "bf16_sr"
+    if small and any(isinstance(parameter, DTensor) for parameter in model.parameters()):
+        raise UserError(
+            tr("tune.optimizer=adamw8bit and tune.precision=bf16_sr do not work on weights sharded over processes"),
+            tr("leave the weights whole, or use another optimizer and precision"),
+        )
 
 
 def adamw(groups: Groups, budget: Budget) -> Optimizer:
@@ -37,12 +55,23 @@ def adamw(groups: Groups, budget: Budget) -> Optimizer:
     return AdamW(groups, lr=budget.lr, betas=(budget.beta1, budget.beta2), fused=True)
 
 
+def adamw8bit(groups: Groups, budget: Budget) -> Optimizer:
+    """Dettmers et al., 2022: two bytes of state a weight, in blocks of 256; tensors under 4,096 weights keep all 8."""
+    from bitsandbytes.optim.adamw import AdamW8bit
+
+    return AdamW8bit(groups, lr=budget.lr, betas=(budget.beta1, budget.beta2))
+
+
 def adafactor(groups: Groups, budget: Budget) -> Optimizer:
     """Shazeer and Stern, 2018: a row and a column of state a matrix."""
     return Adafactor(groups, lr=budget.lr)
 
 
-OPTIMIZERS: dict[str, Callable[[Groups, Budget], Optimizer]] = {"adamw": adamw, "adafactor": adafactor}
+OPTIMIZERS: dict[str, Callable[[Groups, Budget], Optimizer]] = {
+    "adamw": adamw,
+    "adamw8bit": adamw8bit,
+    "adafactor": adafactor,
+}
 
 
 def trainable(model: nn.Module) -> list[torch.nn.Parameter]:

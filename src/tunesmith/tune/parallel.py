@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Batch
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
-from tunesmith.models.blocks import blocks
+from tunesmith.models.layers import blocks
 from tunesmith.objectives.base import Objective, Sums
 
 T = TypeVar("T")

@@ -14,11 +14,13 @@ from tunesmith.models.load import BROKEN, brief, load_model, load_quantized, mer
 from tunesmith.models.surgery.base import Surgery
 from tunesmith.models.surgery.grow_vocabulary import GrowVocabulary, rows
 from tunesmith.models.surgery.ia3 import Ia3
+from tunesmith.models.surgery.liger import Liger
 from tunesmith.models.surgery.lora import Lora
 from tunesmith.models.surgery.prefix import Prefix
 from tunesmith.models.surgery.prompt import Prompt
 from tunesmith.models.surgery.ptuning import Ptuning
 from tunesmith.models.surgery.quantize import Quantize4bit
+from tunesmith.models.surgery.residual_dropout import ResidualDropout
 from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
@@ -46,8 +48,18 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
 
 def changed(job: Job, model: PreTrainedModel, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model after every surgery that the recipe asks for, with their proofs."""
+    model, made = learning(job, model, sample)
+    if job.stage.tune.residual_dropout:
+        model = ResidualDropout(job.stage.tune.residual_dropout)(model)
+    return model, made
+
+
+def learning(job: Job, model: PreTrainedModel, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
+    """The model with its words, its adapter and what trains of it."""
     if job.stage.tune.gradient_checkpointing:
         forget_activations(model)
+    if job.stage.tune.liger:
+        model = Liger()(model)
     size = vocabulary_size(job.tokenizer)
     new = {*job.new_tokens, *range(rows(model), size)}
     if new:

@@ -11,10 +11,11 @@ from tunesmith.artifact import MANIFEST, hash_file, versions
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.load import brief, read_object
-from tunesmith.models.precision import Precision, choose
+from tunesmith.models.precision import Precision, choose, hold_in_bf16, in_fp32
 from tunesmith.models.surgery.base import sizes
+from tunesmith.objectives.neftune import Neftune
 from tunesmith.proof import Proof, require
-from tunesmith.tune import checkpoint, feed, parallel, proofs, shortcuts
+from tunesmith.tune import checkpoint, compiling, feed, parallel, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, flat, refuse_contradictions, refuse_unusable
@@ -86,18 +87,27 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     sample = proofs.sample(train, budget.micro_tokens or MOST)
     model, made = prepare(job, device, sample)
     if state is None:
-        way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing)
+        way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing, not budget.neftune_alpha)
         made += [*proofs.before_training(model, job.objective.with_fused(way.fused), sample, job.pad), proof]
         require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
         precision = choose(budget.precision, device)
         layout = way.layout(0, job.pad, budget.loss_per)
         fit = fitted(model, job.objective.with_fused(way.fused), layout, train, budget, precision)
+        if budget.compile:
+            batches = compiling.probe(train, way.layout(fit, job.pad, budget.loss_per), budget)
+            way, proof = compiling.choose(model, job.objective, sample, job.pad, way, batches, precision)
+            watch.say(proof.detail)
+            made.append(proof)
         state = first_state(job, made, way, precision, fit)
     else:
         way = shortcuts.again(model, state.way)
     parallel.own_randomness(budget.seed)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
     layout, objective = way.layout(state.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
+    if budget.neftune_alpha:
+        objective = Neftune(objective, budget.neftune_alpha)
+    if budget.precision == "bf16_sr":
+        hold_in_bf16(model)
     course = Course(model, objective, train, held, layout, budget, space, save, watch, state, job.stage.lora.lr_ratio)
     if state.step:
         course.resume()
@@ -152,8 +162,10 @@ def conclude(job: Job, course: Course) -> TuneResult:
     if leads():
         shutil.rmtree(made, ignore_errors=True)
     rows = proofs.sample(course.train, course.layout.micro_tokens)
-    trained = [proofs.logits(course.model, row) for row in rows]
-    course.save(course.model, made)
+    with course.averaged():
+        course.save(course.model, made)
+        with in_fp32(course.model):
+            trained = [proofs.logits(course.model, row) for row in rows]
     keep_best(course)
     if not leads():
         return TuneResult(space.out, {}, [], seconds)
@@ -173,7 +185,8 @@ def keep_best(course: Course) -> None:
     """Where OUT holds the last weights and others were better, make a model of those too: checkpoints/best."""
     if course.budget.keep == "last" and course.state.best_step not in (None, course.state.step):
         course.back_to("best")
-        course.save(course.model, course.space.checkpoints / BEST)
+        with course.averaged():
+            course.save(course.model, course.space.checkpoints / BEST)
 
 
 def metrics(course: Course) -> dict[str, Any]:

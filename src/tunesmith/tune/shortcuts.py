@@ -11,6 +11,7 @@ from tunesmith.batch import Batch, Example
 from tunesmith.messages import tr
 from tunesmith.models.adapted import bare
 from tunesmith.models.attention import NAME, take_over
+from tunesmith.models.compiled import compile_layers
 from tunesmith.models.load import brief
 from tunesmith.objectives.base import Objective
 from tunesmith.proof import Proof
@@ -26,17 +27,23 @@ LARGE, EVERY = 1 << 20, 61  # of tensors with more numbers than that, every 61st
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """packed: examples end to end in one row; shared: common heads once; fused: no logits are held."""
+    """packed: examples end to end in one row; shared: common heads once; fused: no logits held; compiled: layers."""
 
     packed: bool = False
     shared: bool = False
     fused: bool = False
+    compiled: bool = False
 
     def layout(self, micro_tokens: int, pad: int, loss_per: LossPer = "token") -> Layout:
         return Layout(micro_tokens, pad, self.packed, self.shared, loss_per)
 
     def __str__(self) -> str:
-        names = {"packed": tr("packing"), "shared": tr("shared heads"), "fused": tr("fused loss")}
+        names = {
+            "packed": tr("packing"),
+            "shared": tr("shared heads"),
+            "fused": tr("fused loss"),
+            "compiled": tr("compiled layers"),
+        }
         return ", ".join(text for name, text in names.items() if getattr(self, name)) or tr("padding")
 
 
@@ -51,9 +58,17 @@ class Measured:
 
 
 def choose(
-    model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int, packing: bool
+    model: PreTrainedModel,
+    objective: Objective,
+    rows: Sequence[Example],
+    pad: int,
+    packing: bool,
+    sharing: bool = True,
 ) -> tuple[Way, Proof]:
-    """The first way of BEST_FIRST whose loss and gradient are those of each row alone; else the plain way."""
+    """The first way of BEST_FIRST whose loss and gradient are those of each row alone; else the plain way.
+
+    Without `sharing`, or where the model drops out, no heads are shared: each example has chances of its own.
+    """
     model.eval()
     inner = bare(model)
     own = inner.config._attn_implementation
@@ -61,7 +76,7 @@ def choose(
     packing = packing and take_over(inner)
     found, least, tried = PLAIN, 0.0, []
     for way in BEST_FIRST:
-        if way.packed > packing or way.shared > (not drops(model)):
+        if way.packed > packing or way.shared > (sharing and not drops(model)):
             continue
         if packing:
             inner.set_attn_implementation(NAME if way.packed else own)
@@ -86,6 +101,8 @@ def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
     way = Way(**known)
     if way.packed:
         take_over(bare(model))
+    if way.compiled:
+        compile_layers(model)
     return way
 
 
