@@ -5,9 +5,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.toys import CONFIGS, tiny_model
+from tunesmith import recipe
+from tunesmith.models.adapted import bare
 from tunesmith.models.operations import matrices, peak, per_token
 from tunesmith.models.surgery.lora import Lora
-from tunesmith.recipe import Lora as Settings
+from tunesmith.models.surgery.prefix import Prefix
 
 
 def counted(model: torch.nn.Module, tokens: int) -> float:
@@ -28,15 +30,20 @@ def test_full_tuning_needs_what_torch_counts(kind: str) -> None:
 def test_an_adapter_saves_the_gradient_of_the_frozen_weights(kind: str) -> None:
     model = tiny_model(kind)
     model.set_attn_implementation("eager")
-    whole, adapted = per_token(model), Lora(Settings(rank=2))(model)
+    whole, adapted = per_token(model), Lora(recipe.Lora(rank=2))(model)
     assert 4 / 6 < per_token(adapted) / whole < 5 / 6
     # at the lowest layer nothing is sent on, which is counted all the same
     assert per_token(adapted) == pytest.approx(counted(adapted, 16), rel=0.1)
 
 
+def test_a_soft_prompt_costs_nothing_by_the_token() -> None:
+    whole = per_token(tiny_model())
+    assert per_token(bare(Prefix(recipe.Prefix(hidden=64))(tiny_model()))) == pytest.approx(4 / 6 * whole)
+
+
 def test_rows_of_new_tokens_beside_an_adapter_change_next_to_nothing() -> None:
     for kind in ("llama", "qwen2"):
-        plain, grown = (Lora(Settings(rank=2), new)(tiny_model(kind)) for new in ((), (5, 7)))
+        plain, grown = (Lora(recipe.Lora(rank=2), new)(tiny_model(kind)) for new in ((), (5, 7)))
         assert per_token(grown) == pytest.approx(per_token(plain), rel=0.01)
 
 

@@ -12,9 +12,14 @@ from transformers import PreTrainedModel
 
 from tests.toys import CONFIGS, byte_tokenizer, random_examples, save_base, tiny_model
 from tunesmith.batch import Example
+from tunesmith.models import adapted
 from tunesmith.models.attention import NAME, take_over
 from tunesmith.models.load import load_model
+from tunesmith.models.surgery.base import Surgery
 from tunesmith.models.surgery.lora import Lora as Adapt
+from tunesmith.models.surgery.prefix import Prefix
+from tunesmith.models.surgery.prompt import Prompt
+from tunesmith.models.surgery.ptuning import Ptuning
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune.job import Job
 from tunesmith.tune.run import tune
@@ -39,20 +44,30 @@ def likeliest(model: PreTrainedModel, ids: list[int], count: int) -> list[int]:
     return ids[-count:]
 
 
-@pytest.mark.parametrize("adapted", [False, True])
+@pytest.mark.parametrize("lora", [False, True])
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_an_answer_is_the_likeliest_continuation_also_where_training_uses_our_attention(
-    kind: str, adapted: bool
-) -> None:
+def test_an_answer_is_the_likeliest_continuation_also_where_training_uses_our_attention(kind: str, lora: bool) -> None:
     model = tiny_model(kind)
     prompt = [80, 20, 63, 7, 99, 41]
     expected = likeliest(model, prompt, LONGEST)
     assert take_over(model)
-    if adapted:
+    if lora:
         model = Adapt()(model)
     (sample,) = ask(model, [example(prompt, [65, 66])], SAVE, "fp32")
     assert sample.answer == SAVE.tokenizer.decode(expected)
     assert model.config._attn_implementation == NAME
+
+
+@pytest.mark.parametrize("adapt", [Prefix(), Prompt(), Ptuning()])
+def test_a_soft_prompt_stands_before_the_text_when_it_is_asked(adapt: Surgery) -> None:
+    prompt = [80, 20, 63, 7, 99, 41]
+    model = adapt(tiny_model()).eval()
+    (sample,) = ask(model, [example(prompt, [65])], SAVE, "fp32")
+    ids = list(prompt)
+    for _ in range(LONGEST):
+        ids.append(int(adapted.ask(model, input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+    assert sample.answer == SAVE.tokenizer.decode(ids[len(prompt) :])
+    assert sample.answer != SAVE.tokenizer.decode(likeliest(tiny_model(), prompt, LONGEST))
 
 
 def test_an_answer_ends_at_a_stop_token() -> None:

@@ -22,7 +22,10 @@ LARGE: Shape = (4096, 4096, 4096)
 
 
 def ideal_seconds(model: "PreTrainedModel", precision: Precision) -> float:
-    """What one token would take if the device did nothing but the useful products, and those at its best rate."""
+    """What one token would take if the device did nothing but the useful products, and those at its best rate.
+
+    The model is the one within an adapter's wrapper: a soft prompt is not made anew for each token.
+    """
     return per_token(model) / known_peak(precision, model.device)
 
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
+from tunesmith.models.adapted import bare
 from tunesmith.models.operations import ideal_seconds
 from tunesmith.models.precision import Precision
 from tunesmith.objectives.base import Objective
@@ -98,7 +99,7 @@ class Course:
         plan = feed.plan(len(self.train), self.budget)
         if self.held and self.state.step == 0:
             self.evaluate(0)
-        self.ideal = ideal_seconds(self.model, self.precision) / world_size()
+        self.ideal = ideal_seconds(bare(self.model), self.precision) / world_size()
         self.watch.begin(len(plan), self.state.step)
         steps = (self.work(chosen) for chosen in plan[self.state.step :])
         lr_at = schedule(self.budget, len(plan))

@@ -168,6 +168,19 @@ def compute(model: PreTrainedModel, objective: Objective, batch: Batch) -> Sums:
     return objective(model, batch)
 
 
+@contextmanager
+def opened(model: nn.Module) -> Iterator[None]:
+    """Here a part of a split model can be called by itself: what stands outside the blocks is whole on every rank."""
+    if not isinstance(model, FSDPModule):
+        yield
+        return
+    model.unshard()
+    try:
+        yield
+    finally:
+        model.reshard()
+
+
 def is_split(model: nn.Module) -> bool:
     return isinstance(model, FSDPModule)
 

@@ -12,6 +12,7 @@ from tunesmith.models.attention import own_attention
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.causal import takes
 from tunesmith.tune.pack import read
+from tunesmith.tune.parallel import opened
 from tunesmith.tune.save import Saver, as_list, generation
 
 LONGEST = 64  # tokens of an answer
@@ -38,7 +39,7 @@ def ask(model: PreTrainedModel, examples: Sequence[Example], save: Saver, precis
     model.eval()
     stops = as_list(generation(model, save.tokenizer, save.stop_ids).eos_token_id)
     made = []
-    with own_attention(bare(model)), arithmetic(precision, model.device):
+    with opened(model), own_attention(bare(model)), arithmetic(precision, model.device):
         for prompt, reference in map(halves, examples):
             answer = list(generate(model, prompt, stops, Sampling(max_new_tokens=LONGEST)))
             made.append(in_words(save.tokenizer, prompt, answer, reference))
