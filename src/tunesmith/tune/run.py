@@ -155,6 +155,7 @@ def announce(course: Course) -> None:
 
 def conclude(job: Job, course: Course) -> TuneResult:
     """Save, prove that what was saved is what was trained, and put it in place."""
+    wait_for_all()  # until the last checkpoint is in place, and OUT perhaps with it
     space, state, seconds = course.space, course.state, course.seconds
     if job.stage.tune.keep == "best" and state.best_step not in (None, state.step):
         course.back_to("best")
