@@ -160,3 +160,16 @@ def test_a_prompt_longer_than_the_model_is_refused_with_the_length_that_fits(tmp
     base = make_base(tmp_path / "base", "bart", max_position_embeddings=16)
     with pytest.raises(UserError, match="and the model can hold 16"):
         tune(job(base), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "budget"), [("full", {"neftune_alpha": 5.0}), ("full", {"residual_dropout": 0.3}), ("prefix", {})]
+)
+def test_techniques_that_know_one_pile_of_layers_are_refused(
+    adapter: str, budget: dict[str, float], tmp_path: Path
+) -> None:
+    asked = job(make_base(tmp_path / "base", "t5"), adapter)
+    asked = replace(asked, stage=replace(asked.stage, tune=replace(asked.stage.tune, **budget)))
+    with pytest.raises(UserError, match="is made for models without an encoder"):
+        tune(asked, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

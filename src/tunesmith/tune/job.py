@@ -64,6 +64,8 @@ def refuse_contradictions(job: Job) -> None:
     """Settings of which one would be passed over in silence, or that cannot be met here."""
     stage = job.stage
     refuse_unavailable(stage.tune)
+    if job.model.config.is_encoder_decoder:
+        refuse_for_encoders(stage)
     if stage.tune.precision == "bf16_sr" and stage.adapter != "full":
         raise UserError(
             tr("tune.precision=bf16_sr would round the base, which an adapter leaves as it is"),
@@ -102,6 +104,21 @@ def refuse_contradictions(job: Job) -> None:
             tr("tune.keep=best needs examples to measure by, and tune.eval_share is 0"),
             tr("set tune.eval_share, e.g. to 0.02"),
         )
+
+
+def refuse_for_encoders(stage: Tune) -> None:
+    """Techniques that were made for one pile of layers, and would do nothing or half their work in two."""
+    one_sided = {
+        "tune.neftune_alpha": bool(stage.tune.neftune_alpha),
+        "tune.residual_dropout": bool(stage.tune.residual_dropout),
+        f"adapter={stage.adapter}": bool(virtual_tokens(stage)),
+    }
+    for name, asked in one_sided.items():
+        if asked:
+            raise UserError(
+                tr("{name} is made for models without an encoder, and this base has one", name=name),
+                tr("leave it out, or use a causal base"),
+            )
 
 
 def refuse_unavailable(budget: Budget) -> None:
