@@ -29,7 +29,7 @@ def tag(conversation: Conversation, name: str) -> str:
 
 
 def edited(conversation: Conversation, edit: Callable[[str], str], roles: tuple[Role, ...] = ROLES) -> Conversation:
-    """The conversation with every text of these roles passed through `edit`; the same object where that changes nothing."""
+    """The conversation with every text of these roles passed through `edit`; itself where nothing changes."""
     messages = tuple(edited_message(message, edit) if message.role in roles else message for message in conversation)
     same = all(new is old for new, old in zip(messages, conversation.messages, strict=True))
     return conversation if same else replace(conversation, messages=messages)
