@@ -173,7 +173,7 @@ def compute(model: PreTrainedModel, objective: Objective, batch: Batch) -> Sums:
 
 def backward(model: PreTrainedModel, loss: Tensor) -> None:
     """Add the loss's gradient to what will be summed over the ranks. DeepSpeed divides by their number."""
-    (loss * world_size() if zero.zero(model) else loss).backward()  # type: ignore[no-untyped-call]
+    (loss * world_size() if zero.zero(model) else loss).backward()
 
 
 @contextmanager

@@ -59,9 +59,7 @@ class Asked(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(
-        self, objective: Objective, batch: Batch, low: torch.dtype | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, objective: Objective, batch: Batch, low: torch.dtype | None) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(self.model.device.type, low, enabled=low is not None):
             sums = objective(self.model, batch)
         return sums.loss, sums.metrics
@@ -189,16 +187,6 @@ def refuse(stage: Tune) -> None:
     budget = stage.tune
     if budget.sharding not in STAGES:
         return
-    if not find_spec("deepspeed"):
-        raise missing_extra("deepspeed", "deepspeed", f"tune.sharding={budget.sharding}")
-    if not dist.is_initialized():
-        raise UserError(
-            tr(
-                "tune.sharding={way} splits the state of a run over several processes, and there is one",
-                way=budget.sharding,
-            ),
-            tr("add --processes N, or set tune.sharding=none"),
-        )
     unfit = {
         f"adapter={stage.adapter}": stage.adapter not in ("full", "lora"),
         f"lora.variant={stage.lora.variant}": stage.adapter == "lora" and stage.lora.variant not in ("plain", "rslora"),
@@ -213,3 +201,13 @@ def refuse(stage: Tune) -> None:
                 tr("{name} does not go with tune.sharding={way}", name=name, way=budget.sharding),
                 tr("leave it out, or set tune.sharding=none or tune.sharding=full"),
             )
+    if not find_spec("deepspeed"):
+        raise missing_extra("deepspeed", "deepspeed", f"tune.sharding={budget.sharding}")
+    if not dist.is_initialized():
+        raise UserError(
+            tr(
+                "tune.sharding={way} splits the state of a run over several processes, and there is one",
+                way=budget.sharding,
+            ),
+            tr("add --processes N, or set tune.sharding=none"),
+        )
