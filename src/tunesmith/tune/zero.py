@@ -26,7 +26,9 @@ from tunesmith.objectives.base import Objective, Sums
 from tunesmith.recipe import Budget, Tune
 
 STAGES = {"zero2": 2, "zero3": 3}
+TAKEN = {"zero2": ("full", "lora"), "zero3": ("full",)}  # peft's trained token rows read weights that stage 3 put away
 BUCKET = 1 << 25  # numbers in one message: 128 MB of fp32
+KEPT = 100_000  # numbers of a weight up to which it stays whole in stage 3: norms and the like
 warnings.filterwarnings("ignore", ".*torch.distributed.* is deprecated", FutureWarning)  # as DeepSpeed calls it
 
 
@@ -77,8 +79,17 @@ def divide(model: PreTrainedModel, optimizer: Optimizer, budget: Budget) -> None
 
         # A sum in shared memory, for CPUs; its first use would compile for minutes what Gloo does as well.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-        engine, *_ = deepspeed.initialize(model=Asked(model), optimizer=optimizer, config=settings(budget))
+        asked = Asked(model)
+        for weight in outermost(model):  # is read outside of its layer: tied, the embedding would put it away before
+            deepspeed.zero.register_external_parameter(asked, weight)
+        engine, *_ = deepspeed.initialize(model=asked, optimizer=optimizer, config=settings(budget))
     cast(Any, model).divided = Zero(engine)
+
+
+def outermost(model: PreTrainedModel) -> list[nn.Parameter]:
+    """The weights of the output layer."""
+    layer = model.get_output_embeddings()
+    return [] if layer is None else list(layer.parameters())
 
 
 def settings(budget: Budget) -> dict[str, Any]:
@@ -92,6 +103,7 @@ def settings(budget: Budget) -> dict[str, Any]:
             "stage": STAGES[budget.sharding],
             "reduce_bucket_size": BUCKET,
             "allgather_bucket_size": BUCKET,
+            "stage3_param_persistence_threshold": KEPT,
         },
     }
 
@@ -188,7 +200,7 @@ def refuse(stage: Tune) -> None:
     if budget.sharding not in STAGES:
         return
     unfit = {
-        f"adapter={stage.adapter}": stage.adapter not in ("full", "lora"),
+        f"adapter={stage.adapter}": stage.adapter not in TAKEN[budget.sharding],
         f"lora.variant={stage.lora.variant}": stage.adapter == "lora" and stage.lora.variant not in ("plain", "rslora"),
         f"tune.optimizer={budget.optimizer}": budget.optimizer != "adamw",
         "tune.precision=bf16_sr": budget.precision == "bf16_sr",
