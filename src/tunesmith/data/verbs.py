@@ -37,8 +37,18 @@ BORDER = words(
     " must may do does did has have had been be after before during against because while then"
 )
 BREAKS = re.compile(r"[。！？；：，、!?;:,\n]")
-NO_ZH_VERB = words("请 是 有 可以 能 能够 需要 想 要 想要 给定 会 应该 帮 帮忙 帮助 让 使 希望 得 没有 为主 能否 是否 作为 进行 请问")
-LEADS = ("根据", "基于", "给定", "作为", "为了", "题目", "问题")  # a clause that begins so tells what is given, not asked
+NO_ZH_VERB = words(
+    "请 是 有 可以 能 能够 需要 想 要 想要 给定 会 应该 帮 帮忙 帮助 让 使 希望 得 没有 为主 能否 是否 作为 进行 请问"
+)
+LEADS = (
+    "根据",
+    "基于",
+    "给定",
+    "作为",
+    "为了",
+    "题目",
+    "问题",
+)  # a clause that begins so tells what is given, not asked
 
 
 def verb_noun(text: str) -> tuple[str, str] | None:
