@@ -249,3 +249,13 @@ def test_words_of_a_row_cannot_break_out_of_the_page(data):
     page = (data / "out" / "report.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_ray_makes_the_same_bytes(data):
+    """On one machine; on a cluster the folders must be shared."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'tunesmith[ray]'")
+    given = recipe(data, f"{OWN}:Halve", f"{OWN}:Evenly")
+    prepare(given, data / "here")
+    with engines.ray(1) as engine:
+        preparing.prepare(load([given]), data / "there", engine, TOKENIZER, Watch())
+    assert contents(data / "there") == contents(data / "here")

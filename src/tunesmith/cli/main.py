@@ -12,7 +12,7 @@ import typer
 
 from tunesmith import __version__
 from tunesmith.cli import chat, data, doctor, quickstart, recipes, render, run, tune
-from tunesmith.cli.console import emit, leads
+from tunesmith.cli.console import apart, emit, leads
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 
@@ -54,7 +54,8 @@ def main() -> None:
     """Entry point of the console script."""
     share_the_cores()
     try:
-        app()
+        with apart():
+            app()
     except UserError as error:
         fail(error)
     except KeyboardInterrupt:

@@ -77,6 +77,7 @@ def ray(workers: int) -> Iterator[Engine]:
     except ImportError:
         raise missing_extra("ray", "ray", "--engine ray") from None
 
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody unless the user wishes so
     library.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
     DataContext.get_current().enable_progress_bars = False
     total = workers or int(library.cluster_resources().get("CPU", 1))

@@ -22,9 +22,9 @@ from tunesmith.data.key import key, program_hash
 from tunesmith.data.page import page
 from tunesmith.data.passing import Job, Places, Tally, Worker, rejects_batch, rejects_schema
 from tunesmith.data.plan import Plan, name_of, passes
-from tunesmith.data.prepared import DATA, PAGE, REJECTS, REPORT, Finish, Finisher, Prepared, save_manifest
+from tunesmith.data.prepared import DATA, PAGE, REJECTS, REPORT, Finish, Finisher, Prepared, save_manifest, tokenizer_of
 from tunesmith.data.report import told
-from tunesmith.data.step import Decision, SetStep
+from tunesmith.data.step import Decision, RowStep, SetStep
 from tunesmith.errors import UserError
 from tunesmith.messages import language, tr
 from tunesmith.records import Conversation
@@ -67,10 +67,11 @@ class Sight:
 def prepare(plan: Plan, out: Path, engine: Engine, tokenizer: str, watch: Watch) -> dict[str, Any]:
     """Make the folder `out` from the plan; returns its report.
 
-    Raises UserError where `out` holds something, nothing is left of the rows, or the disk is full.
+    Raises UserError where `out` holds something, a step lacks something, no row is left, or the disk is full.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(tr("{path} already exists", path=out), tr("choose another --out, or remove it first"))
+    refuse_unready(plan, tokenizer)
     taken = inputs.take(tuple(source.path for source in plan.sources))
     folder = out.parent / f".{out.name}.partial"
     with room_on_disk(folder):
@@ -93,6 +94,14 @@ def prepare(plan: Plan, out: Path, engine: Engine, tokenizer: str, watch: Watch)
         result.rename(out)
     shutil.rmtree(folder)
     return report
+
+
+def refuse_unready(plan: Plan, tokenizer: str) -> None:
+    """Whatever a step lacks, and a tokenizer that cannot be loaded, is told before the first row is read."""
+    tokenizer_of(tokenizer)
+    for step in plan.steps:
+        if isinstance(step, RowStep):
+            step.ready()
 
 
 @contextmanager
