@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, ClassVar, Literal
 
 from tunesmith.data.code import outside_code
+from tunesmith.data.extra import extra
 from tunesmith.data.step import Outcome, RowStep
 from tunesmith.data.words import edited, said
-from tunesmith.errors import missing_extra
 from tunesmith.formats.inspect import HAN
 from tunesmith.messages import tr
 from tunesmith.records import Conversation
@@ -42,8 +42,4 @@ class ChineseScript(RowStep):
 
 @cache
 def converter(table: str) -> Any:
-    try:
-        import opencc
-    except ImportError:
-        raise missing_extra("opencc", "data", tr("Converting Chinese characters")) from None
-    return opencc.OpenCC(table)
+    return extra("opencc", "opencc", tr("Converting Chinese characters")).OpenCC(table)

@@ -17,7 +17,7 @@ class ForbiddenWords(RowStep):
     words    whole words or phrases; Chinese ones wherever their characters stand
     roles    whose turns are searched: system, user, assistant, tool
 
-    Vicuna's list is openai, chatgpt in all turns; Self-Instruct's for questions begins with image, graph, picture, file.
+    Vicuna's list is openai, chatgpt in all turns; Self-Instruct's for questions begins with image, graph, picture.
     """
 
     words: tuple[str, ...] = ("openai", "chatgpt")

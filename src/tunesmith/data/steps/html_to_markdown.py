@@ -7,24 +7,28 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tunesmith.data.code import CODE, prose
+from tunesmith.data.extra import extra
 from tunesmith.data.step import Outcome, RowStep
 from tunesmith.data.words import edited, said
-from tunesmith.errors import missing_extra
 from tunesmith.messages import tr
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
 
-FORMATTING = "p|div|span|br|hr|b|strong|i|em|u|ol|ul|li|h[1-6]|pre|code|table|thead|tbody|tr|td|th|blockquote|a|button|sup|sub"
-TAG = re.compile(rf"<(?:/?(?:{FORMATTING})|(?:p|div|span|ol|ul|li|pre|code|table|td|th|a|button|br|hr)\s[^<>]*?)\s*/?>", re.I)
+FORMATTING = (
+    "p|div|span|br|hr|b|strong|i|em|u|ol|ul|li|h[1-6]|pre|code|table|thead|tbody|tr|td|th|blockquote|a|button|sup|sub"
+)
+TAG = re.compile(
+    rf"<(?:/?(?:{FORMATTING})|(?:p|div|span|ol|ul|li|pre|code|table|td|th|a|button|br|hr)\s[^<>]*?)\s*/?>", re.I
+)
 NO_TAG = re.compile(rf"<(?!/?(?:{FORMATTING})(?:\s[^<>]*)?/?>)", re.I)
 ESCAPED_TAG = re.compile(rf"&lt;(?=/?(?:{FORMATTING})\b)", re.I)
 CLOSED = re.compile(r"</(?:p|div|ol|ul|li|pre|table|h[1-6]|blockquote|strong|em|b|i|code|span|a)>|<br ?/?>", re.I)
 PAGE = re.compile(  # markup that is the matter itself: a page, a form, a script, a task about tags
     r"<(?:!doctype|html|head|body|script|style|form|input|select|svg|canvas|img|meta|link|nav|footer|header|section|\?php"
-    r"|\?xml|main|article|label|textarea|iframe)\b|\b(?:x?html|xml|css|tags?|web ?pages?|websites?|markup|javascript|jsx"
-    r"|react|vue|php|jsp|xpath|selector|svg|bbcode|mask)\b|网页|网站|标签|前端|超文本",
+    r"|\?xml|main|article|label|textarea|iframe)\b|\b(?:x?html|xml|css|tags?|web ?pages?|websites?|markup"
+    r"|javascript|jsx|react|vue|php|jsp|xpath|selector|svg|bbcode|mask)\b|网页|网站|标签|前端|超文本",
     re.I,
 )
 HELD = "\ue000{}\ue001"  # stands for a piece of code while the markup around it is read
@@ -89,18 +93,20 @@ def plain_block(tree: "BeautifulSoup", block: Any) -> None:
 @cache
 def tools() -> tuple[Any, Any]:
     """(markdownify's converter, the parser it comes with)"""
-    try:
-        from bs4 import BeautifulSoup
-        from markdownify import MarkdownConverter
-    except ImportError:
-        raise missing_extra("markdownify", "data", tr("Writing HTML as Markdown")) from None
+    purpose = tr("Writing HTML as Markdown")
+    converter = extra("markdownify", "markdownify", purpose).MarkdownConverter(
+        escape_asterisks=False,
+        escape_underscores=False,
+        escape_misc=False,
+        heading_style="atx",
+        bullets="-",
+        code_language_callback=lambda block: (block.get("class") or [""])[0],
+    )
+    tidied = converter.process_text
 
-    class Converter(MarkdownConverter):
-        """Leaves text that stands outside all tags as it was written, line breaks and indents included."""
+    def process_text(text: Any, parent_tags: Any = None) -> str:
+        """Text outside all tags stays as it was written, line breaks and indents included."""
+        return str(text) if text.parent.name == "[document]" else str(tidied(text, parent_tags))
 
-        def process_text(self, el: Any, parent_tags: Any = None) -> str:
-            return str(el) if el.parent.name == "[document]" else str(super().process_text(el, parent_tags))
-
-    options = {"escape_asterisks": False, "escape_underscores": False, "escape_misc": False, "heading_style": "atx"}
-    language = lambda block: (block.get("class") or [""])[0]  # noqa: E731
-    return Converter(**options, bullets="-", code_language_callback=language), BeautifulSoup
+    converter.process_text = process_text
+    return converter, extra("bs4", "markdownify", purpose).BeautifulSoup

@@ -64,7 +64,9 @@ class Lengths(RowStep):
         words = len(WORD.findall(instruction(conversation)))
         if words < self.least_words:
             return Reject("instruction too short", f"{words} < {self.least_words}")
-        return Reject("instruction too long", f"{words} > {self.most_words}") if words > self.most_words else conversation
+        return (
+            Reject("instruction too long", f"{words} > {self.most_words}") if words > self.most_words else conversation
+        )
 
 
 def instruction(conversation: Conversation) -> str:

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, ClassVar, Literal
 
 from tunesmith.data.code import outside_code
+from tunesmith.data.extra import extra
 from tunesmith.data.step import Outcome, RowStep
 from tunesmith.data.words import edited
-from tunesmith.errors import missing_extra
 from tunesmith.messages import tr
 from tunesmith.records import Conversation
 
@@ -19,16 +18,20 @@ KINDS: tuple[Kind, ...] = ("email", "identity", "card", "phone", "ip")  # the lo
 
 NUMBER = re.compile(r"[0-9(+][0-9a-fA-F .:()-]{5}")  # all but e-mail addresses have one
 EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24})\b", re.ASCII)
-EXAMPLES = re.compile(r"(?:\A|\.)(?:example|test|invalid|localhost|domain|yourdomain|company|email)(?:\.|\Z)", re.IGNORECASE)
+EXAMPLES = re.compile(
+    r"(?:\A|\.)(?:example|test|invalid|localhost|domain|yourdomain|company|email)(?:\.|\Z)", re.IGNORECASE
+)
 IDENTITY = re.compile(r"(?<![\w.-])[1-9]\d{16}[\dXx](?![\w-])", re.ASCII)
-CARD = re.compile(r"(?<![\w.,-])[3-6](?:\d{3}([ -])\d{4}\1\d{4}\1\d{4}|\d{3}([ -])\d{6}\2\d{5}|\d{14,15})(?![\w-]|[.,]\d)", re.ASCII)
+CARD = re.compile(
+    r"(?<![\w.,-])[3-6](?:\d{3}([ -])\d{4}\1\d{4}\1\d{4}|\d{3}([ -])\d{6}\2\d{5}|\d{14,15})(?![\w-]|[.,]\d)", re.ASCII
+)
 PHONE = re.compile(
     r"(?<![\w.,+$€£¥=*/^-])(?:"
     r"(?:\+?86[ -]?)?1[3-9]\d([ -]?)\d{4}\1\d{4}"  # a Chinese mobile number
     r"|0\d{2,3}-\d{7,8}"  # a Chinese landline
     r"|\+\d{1,3}[ -.]?(?:\(\d{1,4}\)[ -.]?)?\d{1,4}(?:[ -.]?\d{2,4}){2,4}"  # international
     r"|(?:\+?1[ -.])?(?:\(\d{3}\) ?|\d{3}([-.]))\d{3}[-.]\d{4}"  # North America: (212) 555-0100, 212-555-0100
-    r")(?![\w*/^=-]|[.,]\d)",
+    r")(?![\w*/^=-]|[.,]\d| ?[=*/×÷])",
     re.ASCII,
 )
 IPV4 = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)", re.ASCII)
@@ -108,12 +111,6 @@ FINDERS: dict[Kind, tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]
 }
 
 
-@cache
 def numbers(module: str) -> Any:
     """A module of python-stdnum, which knows check digits."""
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError:
-        raise missing_extra("python-stdnum", "data", tr("Checking identity and card numbers")) from None
+    return extra(module, "python-stdnum", tr("Checking identity and card numbers"))

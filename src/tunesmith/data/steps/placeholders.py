@@ -11,8 +11,12 @@ from tunesmith.data.words import answers, asked, edited, said
 from tunesmith.records import Conversation, Message
 
 NOTHING = re.compile(r"\A[\s<\[(]*(?:no[ _]?input|nan|n/?a|null|无输入|没有输入|无)[\s>\]).。]*\Z", re.IGNORECASE)
-NO_INPUT = re.compile(r"\n+(?:input|输入) ?[:：]\s*[<\[(]?(?:no[ _]?input|nan|n/?a|null|无输入|无)[>\])]?\s*\Z", re.IGNORECASE)
-NO_OUTPUT = re.compile(r"\A(?:\s*<no[ _]?output>|[\s<\[(]*(?:no[ _]?(?:in|out)put|nan|n/?a|null|无输出|无输入)[\s>\]).。]*\Z)", re.I)
+NO_INPUT = re.compile(
+    r"\n+(?:input|输入) ?[:：]\s*[<\[(]?(?:no[ _]?input|nan|n/?a|null|无输入|无)[>\])]?\s*\Z", re.IGNORECASE
+)
+NO_OUTPUT = re.compile(
+    r"\A(?:\s*<no[ _]?output>|[\s<\[(]*(?:no[ _]?(?:in|out)put|nan|n/?a|null|无输出|无输入)[\s>\]).。]*\Z)", re.I
+)
 STRAY = re.compile(r"\A\s*<no ?input>\s+(?=\S)", re.IGNORECASE)
 BLANK = re.compile(
     r"\[(?:insert|paste|enter|attach|add|put)\b[^\]\n]{0,60}\]|<(?:insert|paste|enter|attach)\b[^>\n]{0,60}>"
@@ -26,7 +30,8 @@ FORM = re.compile(  # where blanks for the reader are what is wanted
 )
 MEDIA = re.compile(
     r"(?i)\b(?:this|attached|following|given|above|below|provided) (?:image|picture|photo(?:graph)?|screenshot|video"
-    r"|audio(?: clip| file)?)s?\b(?!-)|(?:这[张幅]|下面的?|以下|上面的?|给定的?|附带的?|所附的?)(?:图片|图像|照片|截图|视频|音频)"
+    r"|audio(?: clip| file)?)s?\b(?!-)"
+    r"|(?:这[张幅]|下面的?|以下|上面的?|给定的?|附带的?|所附的?)(?:图片|图像|照片|截图|视频|音频)"
     r"|(?:看|如|下|上)图(?:所示|中|，|,)|附件中"
 )
 TEXT = re.compile(
@@ -35,7 +40,9 @@ TEXT = re.compile(
     r"|\b(?:text|sentence|paragraph|passage|article|story|poem|essay|email|document|excerpt|quote|tweet|review) below\b"
     r"|(?:(?<![字\d个])以下|下列|下面|给定|所给)的?(?:这?[一两几三]?[个段篇首则])?的?(?:句子|文本|文章|段落|文字|短文|新闻|故事|诗歌?|代码|对话|陈述)"
 )
-PROGRAM = re.compile(r"(?i)\b(?:function|program|code|algorithm|script|method|class|model|regex|query)\b|函数|程序|算法|代码|编写")
+PROGRAM = re.compile(
+    r"(?i)\b(?:function|program|code|algorithm|script|method|class|model|regex|query)\b|函数|程序|算法|代码|编写"
+)
 BRACKETS = "[<【"
 GIVEN = 40  # characters after the mention that may well be the thing itself
 LOOKS_GIVEN = re.compile(r"[:\uff1a\"\u201c\u300c\u300a\n]|'\w+ \w+|[.!?]\s+\S|[。！？;；]\s*\S")  # or two sentences
@@ -43,7 +50,7 @@ LOOKS_GIVEN = re.compile(r"[:\uff1a\"\u201c\u300c\u300a\n]|'\w+ \w+|[.!?]\s+\S|[
 
 @dataclass(frozen=True, slots=True)
 class Placeholders(RowStep):
-    """Take out inputs such as "<noinput>"; let go of blanks that nobody filled in and of questions that lack their text.
+    """Take out inputs such as "<noinput>"; let go of blanks not filled in and of questions that lack their text.
 
     Letters, forms and templates may have blanks. An answer that asks for the missing text is let go too.
     """

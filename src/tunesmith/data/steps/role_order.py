@@ -25,7 +25,12 @@ class RoleOrder(RowStep):
     repeated: Literal["merge", "reject"] = "merge"
     ending: Literal["drop", "keep", "reject"] = "drop"
 
-    REASONS: ClassVar = ("the assistant speaks first", "one speaker twice on end", "last question unanswered", "no answer")
+    REASONS: ClassVar = (
+        "the assistant speaks first",
+        "one speaker twice on end",
+        "last question unanswered",
+        "no answer",
+    )
     EXAMPLE: ClassVar = "role_order: {repeated: merge, ending: drop}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

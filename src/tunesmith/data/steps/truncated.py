@@ -15,8 +15,11 @@ DANGLING = re.compile(  # words that no sentence ends with; "to", "in", "with", 
     r"(?:[a-z,;]\s+)(?:the|a|an|and|or|but|of|because|although|whereas|its|their|your|my|our|every|than|if|whether)\Z"
 )
 COMMA = re.compile(r"\w[,，、]\Z")
-CHINESE_DANGLING = re.compile(r"[\u3400-\u9fff](?:和|与|以及|并且|或者?|但是?|因为|所以|而且|比如|例如|的是|包括|通过|对于|关于|由于)\Z")
+CHINESE_DANGLING = re.compile(
+    r"[\u3400-\u9fff](?:和|与|以及|并且|或者?|但是?|因为|所以|而且|比如|例如|的是|包括|通过|对于|关于|由于)\Z"
+)
 SENTENCE = re.compile(r"[.!?][\"')\]]*\s+(?=[A-Z])|[。！？；]")
+LEAST = 80  # bytes, about 15 words or 27 Chinese characters: a shorter answer may be half a sentence on purpose
 SIGNED = re.compile(r"[#@]\w|\A[\W]*[-–—~]|\A(?:[A-Z]\S* ?)+\Z|(?i:https?:|\A(?:sincerely|regards|love|best|yours))")
 ENDED = re.compile(r"[.!?。！？…~～:：;；)）\]】}」』》>\"'”’*_`|%℃°$€£\d]\Z|[^\w\s,，、\-–—]\Z")
 
@@ -42,7 +45,7 @@ class Truncated(RowStep):
     def judge(self, answer: str) -> Reject | None:
         if "```" in answer and open_fence(answer):
             return Reject("code block not closed", answer[-40:])
-        if not answer or ENDED.search(answer[-3:]):
+        if len(answer.encode("utf-8", "replace")) < LEAST or ENDED.search(answer[-3:]):
             return None
         last = answer.rpartition("\n")[2]
         cut = dangles(last) or (not LIST_ITEM.match(last) and unfinished(last, self.sentences))

@@ -4,13 +4,12 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 from tunesmith.data.code import outside_code
+from tunesmith.data.extra import extra
 from tunesmith.data.step import Outcome, Reject, RowStep
 from tunesmith.data.words import edited, said
-from tunesmith.errors import missing_extra
 from tunesmith.messages import tr
 from tunesmith.records import Conversation
 
@@ -27,7 +26,7 @@ class Unicode(RowStep):
 
     lost    the most characters that a conversation may have lost for good (U+FFFD)
 
-    Full-width Chinese punctuation, curly quotes, ligatures and entities such as &amp; stay as they are, and so does code.
+    Full-width Chinese punctuation, curly quotes, ligatures, entities such as &amp; and code stay as they are.
     """
 
     lost: int = 0
@@ -55,15 +54,10 @@ def compose(text: str) -> str:
     if SURROGATE.search(text):  # halves of one character, or a half alone, which no encoding can write
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if SUSPECT.search(text):
-        text = decoder().fix_encoding(text, decoder().TextFixerConfig(explain=False))
+        text = decoder().fix_encoding(text)
     return unicodedata.normalize("NFC", text)
 
 
-@cache
 def decoder() -> Any:
     """ftfy (Speer, 2019), which knows the ways in which bytes are mistaken for letters."""
-    try:
-        import ftfy
-    except ImportError:
-        raise missing_extra("ftfy", "data", tr("Mending broken characters")) from None
-    return ftfy
+    return extra("ftfy", "ftfy", tr("Mending broken characters"))
