@@ -17,16 +17,12 @@ def tongue(text: str) -> Language:
     """The language of the prose in a text: by script, and English from other Latin languages by their words."""
     words = prose(text)[:SAMPLE]
     found = language(words)
-    if found != "en" or is_english(words):
+    if found != "en" or english_words(words) >= SHARE * len(words.split()):
         return found
-    return "zh" if han(words) >= CHINESE else "other"  # a Chinese text with a list of foreign names
-
-
-def is_english(words: str) -> bool:
-    """Whether a text in Latin script is English; one too short to tell is."""
-    if english_words(words) >= SHARE * len(words.split()):
-        return True
-    return sum(len(word) for word in words.split() if word.islower()) < CERTAIN or identify(words) == "en"
+    if han(words) >= CHINESE:
+        return "zh"
+    small = sum(len(word) for word in words.split() if word.islower())
+    return "en" if small < CERTAIN or identify(words) == "en" else "other"
 
 
 def english_words(text: str) -> int:

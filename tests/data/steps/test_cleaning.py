@@ -1,4 +1,4 @@
-"""What holds for every step that cleans: what it did once it need not do again, and it never leaves a conversation bare."""
+"""What holds for every step that cleans: once is enough, and no conversation is left bare."""
 
 import pytest
 from hypothesis import given, settings

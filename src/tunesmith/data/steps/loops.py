@@ -78,6 +78,8 @@ def run_at_end(text: str) -> str:
     if len(run) < ROUNDS * period or run[:-period] != run[period:]:
         return ""
     unit = text[-period:]
+    if "|" in unit:  # the rows of a table
+        return ""
     rounds = ROUNDS
     while text.endswith(unit, 0, len(text) - rounds * period):
         rounds += 1

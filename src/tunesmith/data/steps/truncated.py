@@ -19,7 +19,9 @@ CHINESE_DANGLING = re.compile(
     r"[\u3400-\u9fff](?:和|与|以及|并且|或者?|但是?|因为|所以|而且|比如|例如|的是|包括|通过|对于|关于|由于)\Z"
 )
 SENTENCE = re.compile(r"[.!?][\"')\]]*\s+(?=[A-Z])|[。！？；]")
+ENDS = (".", "!", "?", "。", "！", "？")
 LEAST = 80  # bytes, about 15 words or 27 Chinese characters: a shorter answer may be half a sentence on purpose
+PAUSE = re.compile(r"\w(?:, |，)\w")
 SIGNED = re.compile(r"[#@]\w|\A[\W]*[-–—~]|\A(?:[A-Z]\S* ?)+\Z|(?i:https?:|\A(?:sincerely|regards|love|best|yours))")
 ENDED = re.compile(r"[.!?。！？…~～:：;；)）\]】}」』》>\"'”’*_`|%℃°$€£\d]\Z|[^\w\s,，、\-–—]\Z")
 
@@ -28,12 +30,12 @@ ENDED = re.compile(r"[.!?。！？…~～:：;；)）\]】}」』》>\"'”’*_
 class Truncated(RowStep):
     """Let go of answers that were cut off: in a block of code, after a comma or "the", in the last of many sentences.
 
-    sentences    how many ended sentences the last paragraph needs before one without an end counts as cut off
+    sentences    how many ended sentences are needed before one without an end counts as cut off
 
     Lists, code, numbers, single words and answers in one sentence need no mark at their end.
     """
 
-    sentences: int = 2
+    sentences: int = 1
 
     REASONS: ClassVar = ("code block not closed", "cut off in a sentence")
     EXAMPLE: ClassVar = "truncated"
@@ -48,13 +50,24 @@ class Truncated(RowStep):
         if len(answer.encode("utf-8", "replace")) < LEAST or ENDED.search(answer[-3:]):
             return None
         last = answer.rpartition("\n")[2]
-        cut = dangles(last) or (not LIST_ITEM.match(last) and unfinished(last, self.sentences))
+        cut = dangles(last) or (not LIST_ITEM.match(last) and unfinished(answer, last, self.sentences))
         return Reject("cut off in a sentence", last[-40:]) if cut and not is_code(answer) else None
 
 
-def unfinished(line: str, sentences: int) -> bool:
-    """Whether words follow so many ended sentences and do not end one; a name, a signature or a tag may."""
-    *ended, rest = SENTENCE.split(line)
+def unfinished(answer: str, last: str, sentences: int) -> bool:
+    """Whether the last line goes on after so many ended sentences and does not end one; a name or a tag need not.
+
+    In a line with a comma, which is no heading, the sentences before count too, if the line before ended one.
+    """
+    *ended, rest = SENTENCE.split(last)
+    before = answer.removesuffix(last).rstrip()
+    if (
+        not ended
+        and before.endswith(ENDS)
+        and PAUSE.search(last)
+        and len(last.encode("utf-8", "replace")) >= LEAST // 2
+    ):
+        ended = SENTENCE.findall(answer)
     return len(ended) >= sentences and not SIGNED.search(rest)
 
 

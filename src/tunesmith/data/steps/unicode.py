@@ -50,12 +50,11 @@ def mend(text: str) -> str:
 
 
 def compose(text: str) -> str:
-    text = INVISIBLE.sub("", text)
     if SURROGATE.search(text):  # halves of one character, or a half alone, which no encoding can write
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if SUSPECT.search(text):
-        text = decoder().fix_encoding(text)
-    return unicodedata.normalize("NFC", text)
+        text = decoder().fix_encoding(text)  # before a soft hyphen, which may be half of a broken letter, goes
+    return unicodedata.normalize("NFC", INVISIBLE.sub("", text))
 
 
 def decoder() -> Any:
