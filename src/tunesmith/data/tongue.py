@@ -1,6 +1,6 @@
 """Which language a text is in, for the three that matter here: English, Chinese, other."""
 
-from tunesmith.data.code import prose
+from tunesmith.data.code import is_code, prose
 from tunesmith.data.extra import extra
 from tunesmith.formats.inspect import HAN, SAMPLE, Language, language
 from tunesmith.messages import tr
@@ -17,12 +17,15 @@ def tongue(text: str) -> Language:
     """The language of the prose in a text: by script, and English from other Latin languages by their words."""
     words = prose(text)[:SAMPLE]
     found = language(words)
-    if found != "en" or english_words(words) >= SHARE * len(words.split()):
+    if found != "en":
         return found
+    share = english_words(words) / max(1, len(words.split()))
     if han(words) >= CHINESE:
-        return "zh"
+        return "en" if share >= 2 * SHARE else "zh"  # Chinese with a list of foreign names
+    if share >= SHARE:
+        return "en"
     small = sum(len(word) for word in words.split() if word.islower())
-    return "en" if small < CERTAIN or identify(words) == "en" else "other"
+    return "en" if small < CERTAIN or is_code(words) or identify(words) == "en" else "other"
 
 
 def english_words(text: str) -> int:

@@ -7,7 +7,7 @@ from tunesmith.data.steps.html_to_markdown import HtmlToMarkdown
 
 SHARED = (  # as in ShareGPT: a block of code with a heading and a button to copy it
     '<div class="markdown prose"><p>Here is an <strong>example</strong>:</p><pre><div class="bg-black"><div>'
-    '<span>python</span><button class="flex">Copy code</button></div><div><code class="hljs language-python"><span>def</span>'
+    '<span>python</span><button class="flex">Copy code</button></div><div><code class="hljs language-python"><i>def</i>'
     " f(a_b, c):\n    return a_b &lt; c * 2 * 3\n</code></div></div></pre>"
     "<ol><li><p>First</p></li><li>Second a_b*c</li></ol></div>"
 )
@@ -34,6 +34,7 @@ def test_only_the_markup_changes_in_mixed_text():
         ("Make a page.", "<!DOCTYPE html><html><body><p>Hi</p></body></html>"),
         ("把标题做成网页", "<h1>标题</h1>"),
         ("Which is less?", "a < b and c > d, as Map<Key, Value> says"),
+        ("Colour it.", '<span style="color: red">Hi</span>'),
         ("q", "an opening <p> alone"),
     ],
 )

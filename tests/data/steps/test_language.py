@@ -20,6 +20,7 @@ FRENCH = (
         ("Chanel, Gucci, Dolce & Gabbana, Louis Vuitton, Versace", "en"),
         (FRENCH, "other"),
         ("Столица Франции Париж", "other"),
+        ("def sort_list(list):\n    return sorted(list)\n" * 5, "en"),
         ("法国的首都是巴黎。", "zh"),
         ("流行歌曲列表如下：Levitating Dua Lipa, Peaches Justin Bieber, Save Your Tears The Weeknd", "zh"),
         ("```\nprint('hello world')\n```\n这是代码", "zh"),

@@ -37,6 +37,7 @@ def test_an_input_that_says_nothing_is_taken_out(nothing):
         ("分析以下句子的主语：狗睡觉。", "狗", None),
         ("写一个100字以下的故事", "从前有座山。", None),
         ("Write a function that reverses the given sentence.", "def f(s): return s[::-1]", None),
+        ("Caption the following photo of a bee.", "Buzz!", None),
         ("What does N/A mean?", "It means not applicable.", None),
         ("Complete: <mask> is red.\n<mask>", "Blood", None),
         ("Read the following poem aloud, Autumn by John Keats, and tell me its theme.", "Autumn.", None),

@@ -25,6 +25,8 @@ CUT = "cut off in a sentence"
         (WHOLE + " #river #sea", None),
         (WHOLE + "\n\nSincerely,\nJohn Smith", None),
         (WHOLE + '" - Thomas A. Edison', None),
+        (WHOLE + ' Go and see it" - Steve Jobs', None),
+        (WHOLE + "\nAnswer: D. The sea and the hills", None),
         (WHOLE + "\n- rivers\n- towns", None),
         (WHOLE + " So 3 x 4 = 12", None),
         ("I chose to go because", None),

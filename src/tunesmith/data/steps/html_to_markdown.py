@@ -31,6 +31,8 @@ PAGE = re.compile(  # markup that is the matter itself: a page, a form, a script
     r"|javascript|jsx|react|vue|php|jsp|xpath|selector|svg|bbcode|mask)\b|网页|网站|标签|前端|超文本",
     re.I,
 )
+BLOCK = re.compile(r"<pre\b.*?</pre>", re.I | re.S)
+STYLED = re.compile(r"<\w+\s[^<>]*\bstyle=", re.I)  # markup that was asked for: no copied answer is styled
 HELD = "\ue000{}\ue001"  # stands for a piece of code while the markup around it is read
 PLACE = re.compile("\ue000(\\d+)\ue001")
 COUNTER = re.compile(r"\A\s*\d+ / \d+\s*\n")  # "1 / 2", before an answer that was generated anew
@@ -48,14 +50,13 @@ class HtmlToMarkdown(RowStep):
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:
         words = said(conversation)
-        about = "<" not in words or not TAG.search(words) or PAGE.search(prose(without_attributes(words)))
+        about = "<" not in words or not TAG.search(words) or STYLED.search(words) or PAGE.search(prose(bare(words)))
         yield conversation if about else edited(conversation, markdown)
 
 
-def without_attributes(text: str) -> str:
+def bare(text: str) -> str:
     """The text with bare tags, so that the class of a copied code block does not pass for a subject."""
-    bare = re.sub(r"(?is)<pre\b.*?</pre>", " ", text)
-    return TAG.sub(" ", bare)
+    return TAG.sub(" ", BLOCK.sub(" ", text))
 
 
 def markdown(text: str) -> str:

@@ -33,10 +33,10 @@ class Loops(RowStep):
     """
 
     n: int = 5
-    share: float = 0.3
+    share: float = 0.5
 
     REASONS: ClassVar = ("repeats itself", "ends in a loop")
-    EXAMPLE: ClassVar = "loops: {share: 0.3}"
+    EXAMPLE: ClassVar = "loops: {share: 0.4}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:
         suspects = (answer for answer in answers(conversation) if len(answer) > RUN)

@@ -30,13 +30,14 @@ FORM = re.compile(  # where blanks for the reader are what is wanted
 )
 MEDIA = re.compile(
     r"(?i)\b(?:this|attached|following|given|above|below|provided) (?:image|picture|photo(?:graph)?|screenshot|video"
-    r"|audio(?: clip| file)?)s?\b(?!-)"
+    r"|audio(?: clip| file)?)s?\b(?!-| of | description)"
     r"|(?:这[张幅]|下面的?|以下|上面的?|给定的?|附带的?|所附的?)(?:图片|图像|照片|截图|视频|音频)"
     r"|(?:看|如|下|上)图(?:所示|中|，|,)|附件中"
 )
 TEXT = re.compile(
     r"(?i)\b(?:the|these|this) (?:following|given|below|provided|attached) (?:[a-z]+ )?(?:text|sentences?|paragraphs?"
     r"|passages?|articles?|stor(?:y|ies)|poems?|essays?|e-?mails?|documents?|excerpts?|quotes?|tweets?|reviews?)\b"
+    r"(?! (?:structure|pattern|type|style|prompt)s?\b)"
     r"|\b(?:text|sentence|paragraph|passage|article|story|poem|essay|email|document|excerpt|quote|tweet|review) below\b"
     r"|(?:(?<![字\d个])以下|下列|下面|给定|所给)的?(?:这?[一两几三]?[个段篇首则])?的?(?:句子|文本|文章|段落|文字|短文|新闻|故事|诗歌?|代码|对话|陈述)"
 )

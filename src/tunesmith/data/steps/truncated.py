@@ -10,7 +10,7 @@ from tunesmith.data.step import Outcome, Reject, RowStep
 from tunesmith.data.words import answers
 from tunesmith.records import Conversation
 
-LIST_ITEM = re.compile(r"\s*(?:[-*+•·|#>]|\(?[\divxa-zA-Z]{1,3}[.)、:]|第?[一二三四五六七八九十]+[、.章节])")
+LIST_ITEM = re.compile(r"\s*(?://|[-*+•·|#>]|\(?[\divxa-zA-Z]{1,3}[.)、:]|第?[一二三四五六七八九十]+[、.章节])")
 DANGLING = re.compile(  # words that no sentence ends with; "to", "in", "with", "that" may end one
     r"(?:[a-z,;]\s+)(?:the|a|an|and|or|but|of|because|although|whereas|its|their|your|my|our|every|than|if|whether)\Z"
 )
@@ -18,11 +18,14 @@ COMMA = re.compile(r"\w[,，、]\Z")
 CHINESE_DANGLING = re.compile(
     r"[\u3400-\u9fff](?:和|与|以及|并且|或者?|但是?|因为|所以|而且|比如|例如|的是|包括|通过|对于|关于|由于)\Z"
 )
-SENTENCE = re.compile(r"[.!?][\"')\]]*\s+(?=[A-Z])|[。！？；]")
+SENTENCE = re.compile(r"(?:(?<=\w\w)\.|[!?])[\"')\]]*\s+(?=[A-Z])|[。！？；]")
 ENDS = (".", "!", "?", "。", "！", "？")
 LEAST = 80  # bytes, about 15 words or 27 Chinese characters: a shorter answer may be half a sentence on purpose
 PAUSE = re.compile(r"\w(?:, |，)\w")
-SIGNED = re.compile(r"[#@]\w|\A[\W]*[-–—~]|\A(?:[A-Z]\S* ?)+\Z|(?i:https?:|\A(?:sincerely|regards|love|best|yours))")
+SIGNED = re.compile(
+    r"[#@=]|www\.|[\"”] ?[-–—] ?[A-Z]|\A[\W]*[-–—~]|\A(?:[A-Z]\S* ?)+\Z"
+    r"|(?i:https?:|\A(?:sincerely|regards|love|best|yours))"
+)
 ENDED = re.compile(r"[.!?。！？…~～:：;；)）\]】}」』》>\"'”’*_`|%℃°$€£\d]\Z|[^\w\s,，、\-–—]\Z")
 
 
