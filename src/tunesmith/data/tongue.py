@@ -21,7 +21,7 @@ def tongue(text: str) -> Language:
         return found
     share = english_words(words) / max(1, len(words.split()))
     if han(words) >= CHINESE:
-        return "en" if share >= 2 * SHARE else "zh"  # Chinese with a list of foreign names
+        return "en" if share >= 3 * SHARE else "zh"  # Chinese with a list of foreign names
     if share >= SHARE:
         return "en"
     small = sum(len(word) for word in words.split() if word.islower())
