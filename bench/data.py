@@ -4,7 +4,8 @@
 
 Rendering and tokenizing against TRL's own preparation, near duplicates against datasketch, the novelty rule against the
 loop over rouge_score, decontamination, and the whole of `tunesmith data prepare`. Rows are real ones, resampled with
-edits. CPU-seconds of the process, since wall time on a shared machine says little. The last line of --json is one object.
+edits. Rates are per CPU-second of the process, since wall time on a shared machine says little.
+The last line of --json is one object.
 """
 
 import argparse

@@ -58,8 +58,9 @@ def main() -> None:
             app()
     except UserError as error:
         fail(error)
-    except KeyboardInterrupt:
-        print(tr("interrupted"), file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        if leads():
+            print(str(stop) or tr("interrupted"), file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
+from tunesmith.messages import tr
 from tunesmith.models.adapted import bare
 from tunesmith.models.operations import ideal_seconds
 from tunesmith.models.precision import Precision
@@ -21,6 +22,7 @@ from tunesmith.tune.checkpoint import State
 from tunesmith.tune.ema import Average
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.feed import Layout
+from tunesmith.tune.leaving import Left, heeded
 from tunesmith.tune.loop import Report, Work, fit
 from tunesmith.tune.optimizer import make_optimizer
 from tunesmith.tune.parallel import leads, rank, world_size
@@ -111,8 +113,19 @@ class Course:
         reports = fit(
             self.model, steps, self.optimizer, lr_at, self.budget.max_grad_norm, self.precision, self.state.step
         )
-        for report in reports:
-            self.after(report, len(plan))
+        with heeded() as asked:
+            for report in reports:
+                self.after(report, len(plan))
+                if report.step < len(plan) and asked():
+                    self.leave()
+
+    def leave(self) -> None:
+        """Keep where the run stands, and end it."""
+        self.settle()
+        if (self.space.checkpoints / "last").resolve().name != f"step-{self.state.step:06d}":
+            self.checkpoint()
+            self.settle()
+        raise Left(tr("asked to leave after step {step}: --resume goes on from there", step=self.state.step))
 
     def work(self, chosen: Sequence[int]) -> list[Work]:
         """This rank's part of one step."""
