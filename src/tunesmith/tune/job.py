@@ -101,6 +101,11 @@ def refuse_contradictions(job: Job) -> None:
             tr("tune.sharding=full splits a model that trains in full or by plain LoRA, rsLoRA or DoRA"),
             tr("set tune.sharding=none: an adapter leaves little to split"),
         )
+    if stage.tune.sharding == "full" and stage.tune.optimizer == "adafactor":
+        raise UserError(
+            tr("tune.optimizer=adafactor sums over rows and columns that tune.sharding=full has on several processes"),
+            tr("set tune.optimizer=adamw, or tune.sharding=none"),
+        )
     if job.stage.tune.keep == "best" and not job.stage.tune.eval_share:
         raise UserError(
             tr("tune.keep=best needs examples to measure by, and tune.eval_share is 0"),
