@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
@@ -16,8 +15,7 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
-from tunesmith.tune.optimizer import trainable
-from tunesmith.tune.parallel import compute, sum_gradients, sum_over_ranks, whole
+from tunesmith.tune.parallel import clip_gradients, compute, sum_gradients, sum_over_ranks
 from tunesmith.tune.schedule import Schedule
 
 
@@ -80,8 +78,8 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = lr_at(number - 1) * group.get("scale", 1.0)
         totals = [accumulate(model, work, precision) for work in step]
-        sum_gradients(trainable(model))
-        norm = whole(clip_grad_norm_(trainable(model), max_grad_norm))
+        sum_gradients(model)
+        norm = clip_gradients(model, max_grad_norm)
         grad_norm, *sums = torch.cat([norm.double()[None].to(model.device), *totals]).tolist()  # waits for the device
         report = summary(number, lr_at(number - 1), grad_norm, [work.objective.metrics for work in step], sums)
         refuse_non_finite(report)
@@ -100,7 +98,7 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
     for batch in work.batches:
         targets = (batch.weights != 0).sum()
         counts += torch.stack([work.objective.terms(batch), batch.read() * (targets > 0), targets]).to(device)
-    terms, *counted = sum_over_ranks(counts)
+    terms, *counted = sum_over_ranks(model, counts)
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:
         with arithmetic(precision, device):
@@ -108,7 +106,7 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
         (work.weight * sums.loss / terms).backward()
         values = [work.weight * sums.loss.detach(), *(sums.metrics[name] for name in work.objective.metrics)]
         measured += torch.stack(values) / terms
-    return torch.cat([torch.stack(counted), sum_over_ranks(measured)])
+    return torch.cat([torch.stack(counted), sum_over_ranks(model, measured)])
 
 
 def summary(step: int, lr: float, grad_norm: float, names: Sequence[tuple[str, ...]], sums: Sequence[float]) -> Report:
