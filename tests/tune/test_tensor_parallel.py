@@ -23,6 +23,7 @@ from transformers import (
     PreTrainedModel,
     Qwen2Config,
     Qwen3Config,
+    Qwen3MoeConfig,
 )
 
 from tests.toys import random_examples, save_base, tiny_model
@@ -32,9 +33,12 @@ from tunesmith.errors import UserError
 from tunesmith.models.surgery.lora import Lora
 from tunesmith.models.surgery.residual_dropout import ResidualDropout
 from tunesmith.objectives.causal import CrossEntropy
+from tunesmith.recipe import Budget
 from tunesmith.recipe import Lora as LoraSettings
+from tunesmith.tune.checkpoint import begin_state, state_size
 from tunesmith.tune.feed import collate
 from tunesmith.tune.job import Job, refuse_contradictions
+from tunesmith.tune.optimizer import make_optimizer
 from tunesmith.tune.parallel import whole
 from tunesmith.tune.run import tune
 from tunesmith.tune.shortcuts import distance
@@ -95,6 +99,22 @@ def test_every_parameter_receives_the_gradient_that_it_has_in_one_process(tmp_pa
             assert distance(gradient(parts), alone) < 1e-5, kind
 
     assert together(work, 2, tmp_path / "meet") == [0, 0]
+
+
+def test_the_optimizer_holds_its_part_of_the_state(tmp_path: Path) -> None:
+    def work() -> None:
+        parts, _ = split_proved(made("qwen3", False), CrossEntropy(), ROWS, 0)
+        optimizer = make_optimizer(parts, Budget())
+        begin_state(optimizer)
+        spread = sum(p.numel() for p in parts.parameters() if isinstance(p, DTensor))
+        assert state_size(optimizer) - state_size(optimizer, here=True) == 2 * 4 * spread // 2
+
+    assert together(work, 2, tmp_path / "meet") == [0, 0]
+
+
+def test_experts_are_refused(tmp_path: Path) -> None:
+    config = Qwen3MoeConfig(num_experts=2, num_experts_per_tok=1, moe_intermediate_size=32, head_dim=8, **GROUPED)
+    assert "experts" in refused(config, 2, tmp_path)
 
 
 def test_a_sum_that_the_plan_forgets_is_found(tmp_path: Path) -> None:

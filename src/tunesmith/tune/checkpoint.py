@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 
 from tunesmith.artifact import sync_tree, write_json
 from tunesmith.models.load import brief, read_object
-from tunesmith.tune.parallel import from_leader, leads, running
+from tunesmith.tune.parallel import from_leader, leads, local, running
 
 STATE = "state.json"
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # we tell torch so ourselves
@@ -199,9 +199,9 @@ def begin_state(optimizer: Optimizer) -> None:
         group["lr"] = rate
 
 
-def state_size(optimizer: Optimizer) -> int:
-    """Bytes of the optimizer's state."""
-    values = (value for state in optimizer.state.values() for value in state.values())
+def state_size(optimizer: Optimizer, here: bool = False) -> int:
+    """Bytes of the optimizer's state; `here`, of what this process holds of it."""
+    values = (local(value) if here else value for state in optimizer.state.values() for value in state.values())
     return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
 
 

@@ -106,7 +106,7 @@ def measure(
             peaks.append(peak_of_pass(model, objective, batch, precision))
         optimizer = make_optimizer(model, budget)
         begin_state(optimizer)
-        held = state_size(optimizer)
+        held = state_size(optimizer, here=True)
     model.zero_grad(set_to_none=True)
     per_token = max(0.0, (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])) if sizes[1] > sizes[0] else 0.0
     return Need(peaks[1] - per_token * sizes[1] + held, per_token)
