@@ -1,8 +1,11 @@
 """The other verbs: what they print, and to which stream."""
 
+import os
+
 import pytest
 
 from tests.toys import save_base, unigram_tokenizer
+from tunesmith.cli import main
 
 VERBS = ["quickstart", "tune", "chat", "data", "render", "run", "recipes", "doctor"]
 
@@ -102,3 +105,12 @@ def test_an_unknown_verb_is_refused(tunesmith):
     done = tunesmith("tuna")
     assert done.code == 2
     assert "tune" in done.err
+
+
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    main.share_the_cores()
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    main.share_the_cores()
+    assert os.environ["OMP_WAIT_POLICY"] == "active"

@@ -415,3 +415,13 @@ def test_using_an_entry_keeps_it(bench):
     os.utime(bench.entries[0], (0, 0))
     bench.run(data)
     assert time.time() - bench.entries[0].stat().st_mtime < 60
+
+
+def test_a_folder_whose_name_is_no_utf8_has_a_key_of_its_own(tmp_path):
+    """File systems hold names of any bytes; two files make the key that of a folder, from its names."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff1.json")).write_text(json.dumps(ALPACA))
+    (folder / "2.json").write_text(json.dumps(CHATS))
+    files = tuple((str(file), inputs.content_hash(file)) for file in sorted(folder.iterdir()))
+    assert inputs.path_hash(str(folder), files) != inputs.path_hash(str(folder), files[:1])

@@ -3,6 +3,7 @@
 0 done, 1 our fault, 2 the user's input, 3 a proof or gate refused, 130 interrupted.
 """
 
+import os
 import sys
 import time
 from typing import Annotated
@@ -51,6 +52,7 @@ def options(
 
 def main() -> None:
     """Entry point of the console script."""
+    share_the_cores()
     try:
         app()
     except UserError as error:
@@ -60,6 +62,15 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def share_the_cores() -> None:
+    """Let threads that wait for work sleep: where other programs run too, spinning takes the core from the others.
+
+    Read by OpenMP as torch loads, so it must be said before. Beside two other busy processes on two cores a short
+    tuning takes 0.6 of the time and 0.5 of the CPU; alone, the same.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def fail(error: UserError) -> None:

@@ -90,4 +90,4 @@ def path_hash(path: str, files: tuple[tuple[str, str], ...] | None) -> str:
         return files[0][1]
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     lines = [f"{os.path.relpath(name, folder or '.')}\0{digest}\n" for name, digest in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.batch import Example
@@ -13,7 +13,7 @@ from tunesmith.records import Refusal
 from tunesmith.text.guard import GUARD, guarded
 from tunesmith.text.render import Rendered, Renderer, Turn
 from tunesmith.text.template import as_dict
-from tunesmith.text.tokenizer import control_tokens, decode, same_to, spelled_after
+from tunesmith.text.tokenizer import decode, same_to, spelled_after
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -96,14 +96,10 @@ class Rules:
         return self._first_difference(example.encoder_ids or example.ids[: len(turn.prompt)], turn.prompt)
 
     def _words_differ(self, rendered: Rendered, example: Example, turn: Turn) -> str:
-        said = [
-            token
-            for token, weight in islice(
-                zip(example.ids, example.weights, strict=True), turn.start, turn.start + len(turn.said)
-            )
-            if weight
-        ]
-        text = spelled_after(self.tokenizer, () if example.encoder_ids else turn.prompt, said)
+        end = turn.start + len(turn.said)
+        said = list(compress(example.ids[turn.start : end], example.weights[turn.start : end]))
+        before = () if example.encoder_ids else turn.prompt
+        text = spelled_after(self.tokenizer, self.renderer.control, before, said)
         if text == turn.spoken:
             return ""
         if example.encoder_ids and same_to(self.tokenizer, text, turn.spoken, self._show(example.ids[-1])):
@@ -118,9 +114,12 @@ class Rules:
         )
 
     def _prompt_supervised(self, example: Example, turns: Sequence[Turn]) -> str:
-        mine = {i for turn in turns for i in range(turn.start, turn.start + len(turn.said))}
-        wrong = [i for i, weight in enumerate(example.weights) if weight and i not in mine]
-        return tr("token {index} of the prompt is supervised", index=wrong[0]) if wrong else ""
+        rest = list(example.weights)
+        for turn in turns:
+            rest[turn.start : turn.start + len(turn.said)] = [0.0] * len(turn.said)
+        if not any(rest):
+            return ""
+        return tr("token {index} of the prompt is supervised", index=next(i for i, weight in enumerate(rest) if weight))
 
     def _stop_missing(self, example: Example, turn: Turn) -> str:
         end = turn.start + len(turn.said) - 1
@@ -133,12 +132,16 @@ class Rules:
         bos = self.tokenizer.bos_token_id
         if bos is None or bos in self.renderer.stop_ids:
             return ""
+        if example.ids.count(bos) + example.encoder_ids.count(bos) < 2:
+            return ""
         doubled = [
             i for ids in (example.encoder_ids, example.ids) for i, (a, b) in enumerate(pairwise(ids)) if a == b == bos
         ]
         return tr("a second BOS at token {index}", index=doubled[0] + 1) if doubled else ""
 
     def _first_difference(self, mine: Sequence[int], theirs: Sequence[int]) -> str:
+        if mine == theirs:
+            return ""
         for index, (a, b) in enumerate(zip(mine, theirs, strict=False)):
             if a != b:
                 return tr(
@@ -147,7 +150,7 @@ class Rules:
                     mine=self._show(a),
                     theirs=self._show(b),
                 )
-        return "" if len(mine) == len(theirs) else tr("the prompt of training is shorter than that of serving")
+        return tr("the prompt of training is shorter than that of serving")
 
     def _show(self, token: int) -> str:
         return decode(self.tokenizer, [token])
@@ -173,7 +176,7 @@ def served(renderer: Renderer, sample: Sequence[Rendered]) -> Iterator[tuple[Ren
             message = rendered.conversation.messages[turn.number]
             dialect = renderer.dialect(bool(message.thinking) and renderer.thinking == "keep")
             before = rendered.conversation.messages[: turn.number]
-            safe = guarded(before, control_tokens(renderer.tokenizer), renderer.thinking == "keep")
+            safe = guarded(before, renderer.control, renderer.thinking == "keep")
             if any(GUARD in message.text for message in safe):
                 continue  # transformers would take control tokens in a person's words for real ones
             switches: dict[str, Any] = {name: value for name, value in dialect.context if isinstance(value, bool)}

@@ -8,7 +8,7 @@ For an encoder–decoder each turn is an example of its own: the encoder reads t
 answer, which is tokenized as a text of its own.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from tunesmith.text.tokenizer import (
     control_tokens,
     encode,
     encode_after,
-    says,
+    spelled_after,
     unknown_id,
     unwritable,
 )
@@ -89,6 +89,7 @@ class Renderer:
     mask      a name in mask.MASKS, or "everything"
     opening   the ids with which the decoder of an encoder–decoder begins; none for a causal model
     added     the control tokens that were added
+    control   text → id of all control tokens; the tokenizer is not to be given others later
     """
 
     template: Template
@@ -97,6 +98,7 @@ class Renderer:
     mask: str = "answers"
     opening: tuple[int, ...] = ()
     added: tuple[str, ...] = ()
+    control: dict[str, int] = field(default_factory=dict)
     _dialects: dict[bool, Dialect] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,6 +109,7 @@ class Renderer:
             )
         dialect = self._first_dialect()
         self.added = add_control_tokens(self.tokenizer, [*self.template.control_tokens, dialect.mark])
+        self.control = control_tokens(self.tokenizer)
 
     def _first_dialect(self) -> Dialect:
         """The dialect for plain answers; of a template that only takes answers with thinking, that for those."""
@@ -141,12 +144,12 @@ class Renderer:
         """Ids at which generation ends: end marks of the template, and the tokenizer's end of text."""
         marks = [dialect.mark for dialect in self._dialects.values()] or [self.dialect().mark]
         ends = [*marks, str(self.tokenizer.eos_token)] if self.tokenizer.eos_token else marks
-        return tuple(dict.fromkeys(control_tokens(self.tokenizer)[token] for token in ends))
+        return tuple(dict.fromkeys(self.control[token] for token in ends))
 
     @property
     def added_ids(self) -> tuple[int, ...]:
         """Ids of the control tokens that were added."""
-        return tuple(control_tokens(self.tokenizer)[token] for token in self.added)
+        return tuple(self.control[token] for token in self.added)
 
     @property
     def chat_template(self) -> str:
@@ -167,7 +170,7 @@ class Renderer:
         self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = (), thinking: bool = False
     ) -> list[int]:
         """The ids that serving sends to have `messages` answered."""
-        safe = guarded(messages, control_tokens(self.tokenizer))
+        safe = guarded(messages, self.control)
         return encode(self.tokenizer, [self.dialect(thinking).prompt(self.template, safe, tuple(tools))])[0]
 
     def render(self, conversations: Iterable[Conversation]) -> Iterator[Rendered | Refusal]:
@@ -191,7 +194,7 @@ class Renderer:
 
     def _draft(self, conversation: Conversation) -> list[Draft] | Refusal:
         """The texts of every assistant turn."""
-        messages = guarded(conversation.messages, control_tokens(self.tokenizer), thinking=self.thinking == "keep")
+        messages = guarded(conversation.messages, self.control, thinking=self.thinking == "keep")
         try:
             require_unicode(messages)
             return [
@@ -209,7 +212,7 @@ class Renderer:
     ) -> Rendered | Refusal:
         turns: list[Turn] = []
         for draft, prompt, ids in drafts:
-            said = ids if self.opening else continuation(self.tokenizer, draft.spoken, prompt, ids)
+            said = ids if self.opening else continuation(self.tokenizer, self.control, draft.spoken, prompt, ids)
             if said is None:
                 reason = tr("the tokenizer cannot write the answer apart from its prompt")
                 return Refusal(conversation.origin, "R1", reason, tr("leave this row out"))
@@ -292,12 +295,12 @@ def cut_at_mark(rest: str, dialect: Dialect) -> str:
 
 
 def continuation(
-    tokenizer: "PreTrainedTokenizerFast", spoken: str, prompt: list[int], joined: list[int]
+    tokenizer: "PreTrainedTokenizerFast", control: Mapping[str, int], spoken: str, prompt: list[int], joined: list[int]
 ) -> list[int] | None:
     """Ids of `spoken` after `prompt`: as the tokenizer splits both together where that leaves the prompt as
     serving sends it and adds no dummy space, else as it splits the answer alone. None where it can do neither."""
     together = joined[len(prompt) :] if joined[: len(prompt)] == prompt else []
-    if together and says(tokenizer, prompt, together, unguarded(spoken)):
+    if together and spelled_after(tokenizer, control, prompt, together) == unguarded(spoken):
         return together
     return encode_after(tokenizer, spoken) or together or None
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -115,7 +115,7 @@ def first(names: Sequence[str], known: set[str]) -> str | None:
 
 
 def control_tokens(tokenizer: "PreTrainedTokenizerFast") -> dict[str, int]:
-    """Text → id of every token that is matched whole and never made from ordinary words."""
+    """Text → id of every token that is matched whole and never made from ordinary words. Slow where there are many."""
     return {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
 
 
@@ -185,17 +185,14 @@ def decode_after(tokenizer: "PreTrainedTokenizerFast", before: Sequence[int], id
     return decode(tokenizer, [*head, *ids])[len(decode(tokenizer, head)) :]
 
 
-def says(tokenizer: "PreTrainedTokenizerFast", before: Sequence[int], ids: Sequence[int], text: str) -> bool:
-    """Whether `ids`, after `before`, read exactly `text`."""
-    return spelled_after(tokenizer, before, ids) == text
-
-
-def spelled_after(tokenizer: "PreTrainedTokenizerFast", before: Sequence[int], ids: Sequence[int]) -> str:
-    """The text that `ids` add after `before`; a control token at the end reads as it is written."""
-    last = tokenizer.added_tokens_decoder.get(ids[-1]) if ids else None
-    if last is None or not last.special:
+def spelled_after(
+    tokenizer: "PreTrainedTokenizerFast", control: Mapping[str, int], before: Sequence[int], ids: Sequence[int]
+) -> str:
+    """The text that `ids` add after `before`; a token of `control` at the end reads as it is written."""
+    last = tokenizer.backend_tokenizer.id_to_token(ids[-1]) if ids else None
+    if last is None or control.get(last) != ids[-1]:
         return decode_after(tokenizer, before, ids)
-    return decode_after(tokenizer, before, ids[:-1]) + str(last.content)
+    return decode_after(tokenizer, before, ids[:-1]) + str(last)
 
 
 def same_to(tokenizer: "PreTrainedTokenizerFast", left: str, right: str, end: str) -> bool:

@@ -16,7 +16,7 @@ from tunesmith.models.operations import ideal_seconds
 from tunesmith.models.precision import Precision
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
-from tunesmith.tune import checkpoint, feed
+from tunesmith.tune import checkpoint, feed, zero
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.ema import Average
 from tunesmith.tune.evaluate import held_out_loss
@@ -55,12 +55,17 @@ class Course:
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.model, self.budget, self.lr_ratio)
         self.ema = Average(self.model, self.budget.ema) if self.budget.ema else None
+        self.ideal = ideal_seconds(bare(self.model), self.precision) / world_size()
+        if self.budget.sharding in zero.STAGES:
+            zero.divide(self.model, self.optimizer, self.budget)
 
     def resume(self) -> None:
         """Go back to the last checkpoint."""
-        checkpoint.begin_state(self.optimizer)
+        with zero.stepping(self.model, self.optimizer):
+            checkpoint.begin_state(self.optimizer)
         moving = self.moving()
         checkpoint.read(self.space.checkpoints / "last", moving)
+        zero.reread(self.model)
         checkpoint.set_numbers(self.model, self.optimizer, moving)
         if self.ema:
             self.ema.updates = self.state.step
@@ -72,6 +77,7 @@ class Course:
     def back_to(self, name: str) -> None:
         """Put the weights of a checkpoint into the model."""
         checkpoint.read(self.space.checkpoints / name, self.kept())
+        zero.reread(self.model)
 
     def moving(self) -> dict[str, Any]:
         """All tensors that training changes, by name."""
@@ -99,7 +105,6 @@ class Course:
         plan = feed.plan(len(self.train), self.budget)
         if self.held and self.state.step == 0:
             self.evaluate(0)
-        self.ideal = ideal_seconds(bare(self.model), self.precision) / world_size()
         self.watch.begin(len(plan), self.state.step)
         steps = (self.work(chosen) for chosen in plan[self.state.step :])
         lr_at = schedule(self.budget, len(plan))

@@ -17,6 +17,7 @@ from tunesmith.objectives.base import Objective
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.proof import Proof
 from tunesmith.recipe import Budget, Prefix, Prompt, Ptuning, Tune
+from tunesmith.tune import zero
 from tunesmith.tune.feed import fingerprint
 
 # settings of the budget that a resumed run may change: they leave the result as it is
@@ -64,6 +65,7 @@ def refuse_contradictions(job: Job) -> None:
     """Settings of which one would be passed over in silence, or that cannot be met here."""
     stage = job.stage
     refuse_unavailable(stage.tune)
+    zero.refuse(stage)
     if job.model.config.is_encoder_decoder:
         refuse_for_encoders(stage)
     if stage.tune.precision == "bf16_sr" and stage.adapter != "full":

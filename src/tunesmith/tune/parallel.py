@@ -25,6 +25,7 @@ from transformers import PreTrainedModel
 from tunesmith.batch import Batch
 from tunesmith.models.layers import blocks
 from tunesmith.objectives.base import Objective, Sums
+from tunesmith.tune import zero
 
 T = TypeVar("T")
 BUCKET = 1 << 23  # numbers that are summed over the ranks in one message: 32 MB of fp32
@@ -179,7 +180,14 @@ def compute(model: PreTrainedModel, objective: Objective, batch: Batch) -> Sums:
     """The objective's sums on a batch that is on the model's device."""
     if isinstance(model, FSDPModule):
         return Sums(*cast(Any, model).objective_sums(objective, batch))
+    if divided := zero.zero(model):
+        return zero.compute(divided, objective, batch)
     return objective(model, batch)
+
+
+def backward(model: PreTrainedModel, loss: Tensor) -> None:
+    """Add the loss's gradient to what will be summed over the ranks. DeepSpeed divides by their number."""
+    (loss * world_size() if zero.zero(model) else loss).backward()
 
 
 @contextmanager
@@ -226,6 +234,6 @@ def whole(value: Tensor) -> Tensor:
 def whole_state(model: nn.Module) -> dict[str, Tensor] | None:
     """Of a split model, all weights in the memory of the leading process; None of a whole one."""
     if not is_split(model):
-        return None
+        return zero.whole_state(model)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     return cast(dict[str, Tensor], get_model_state_dict(model, options=options))

@@ -42,7 +42,7 @@ def load_base(stage: Tune) -> PreTrainedModel:
 
 def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model ready to train, and the proofs that an adapter (if any) starts as it should."""
-    if job.stage.tune.sharding == "none":
+    if job.stage.tune.sharding not in ("full", "tensor"):
         return changed(job, merged(job.model).to(device), sample)  # type: ignore[arg-type]  # lacks self
     if not running():
         raise UserError(
