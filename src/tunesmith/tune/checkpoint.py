@@ -29,7 +29,7 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.load import brief, read_object
 from tunesmith.tune import zero
-from tunesmith.tune.parallel import from_leader, leads, rank, running
+from tunesmith.tune.parallel import from_leader, leads, local, running
 
 STATE = "state.json"
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # we tell torch so ourselves
@@ -141,13 +141,13 @@ def read_state(checkpoint: Path) -> State:
     return State(**read_object(checkpoint / STATE, ""))
 
 
-def restore_random(checkpoint: Path) -> None:
-    """Draw on from where this process was; one that did not exist then goes its own way."""
-    random = random_state()
+def restore_random(checkpoint: Path, reader: int) -> None:
+    """Draw on from where this reader of rows was; one that did not exist then goes its own way."""
+    random = random_state(reader)
     known = HuggingFaceStorageReader(str(checkpoint)).read_metadata().state_dict_metadata
     if all(name in known for name in random):
         load(random, storage_reader=HuggingFaceStorageReader(str(checkpoint)), no_dist=True)  # not all ask
-        set_random_state(random)
+        set_random_state(random, reader)
 
 
 def read(checkpoint: Path, tensors: dict[str, Any]) -> None:
@@ -217,19 +217,19 @@ def begin_state(optimizer: Optimizer) -> None:
         group["lr"] = rate
 
 
-def state_size(optimizer: Optimizer) -> int:
-    """Bytes of the optimizer's state."""
-    values = (value for state in optimizer.state.values() for value in state.values())
+def state_size(optimizer: Optimizer, here: bool = False) -> int:
+    """Bytes of the optimizer's state; `here`, of what this process holds of it."""
+    values = (local(value) if here else value for state in optimizer.state.values() for value in state.values())
     return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
 
 
-def random_state() -> dict[str, Tensor]:
-    """This process's random numbers, on its CPU and its GPU."""
-    found = {f"random/{rank()}/cpu": torch.get_rng_state()}
-    return found | ({f"random/{rank()}/cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+def random_state(reader: int) -> dict[str, Tensor]:
+    """This process's random numbers, on its CPU and its GPU; processes that read the same rows have the same."""
+    found = {f"random/{reader}/cpu": torch.get_rng_state()}
+    return found | ({f"random/{reader}/cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
 
 
-def set_random_state(state: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(state[f"random/{rank()}/cpu"])
+def set_random_state(state: Mapping[str, Tensor], reader: int) -> None:
+    torch.set_rng_state(state[f"random/{reader}/cpu"])
     if torch.cuda.is_available():
-        torch.cuda.set_rng_state(state[f"random/{rank()}/cuda"])
+        torch.cuda.set_rng_state(state[f"random/{reader}/cuda"])

@@ -25,7 +25,7 @@ from tunesmith.tune.feed import Layout
 from tunesmith.tune.leaving import Left, heeded
 from tunesmith.tune.loop import Report, Work, fit
 from tunesmith.tune.optimizer import make_optimizer
-from tunesmith.tune.parallel import leads, rank, world_size
+from tunesmith.tune.parallel import data_rank, data_ranks, leads, world_size
 from tunesmith.tune.samples import ask
 from tunesmith.tune.save import Saver
 from tunesmith.tune.schedule import schedule
@@ -71,7 +71,7 @@ class Course:
         checkpoint.set_numbers(self.model, self.optimizer, moving)
         if self.ema:
             self.ema.updates = self.state.step
-        checkpoint.restore_random(self.space.checkpoints / "last")
+        checkpoint.restore_random(self.space.checkpoints / "last", data_rank(self.model))
         if leads():
             for name in (LOG, EVALUATIONS, SAMPLES):
                 self.space.cut(name, self.state.step)
@@ -130,7 +130,8 @@ class Course:
     def work(self, chosen: Sequence[int]) -> list[Work]:
         """This rank's part of one step."""
         examples = [self.train[index] for index in chosen]
-        return [Work(self.objective, self.layout.batches(examples, rank(), world_size()))]
+        batches = self.layout.batches(examples, data_rank(self.model), data_ranks(self.model))
+        return [Work(self.objective, batches)]
 
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
@@ -175,7 +176,8 @@ class Course:
         """Begin to write where the run stands; what was being written comes first."""
         self.settle()
         state = replace(self.state, seconds=self.seconds)
-        self.writer.write(self.space.checkpoints, self.moving() | checkpoint.random_state(), state)
+        random = checkpoint.random_state(data_rank(self.model))
+        self.writer.write(self.space.checkpoints, self.moving() | random, state)
 
     def settle(self) -> None:
         """Put the checkpoint that is being written in place; from the first one on, OUT is there."""

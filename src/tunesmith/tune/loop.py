@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
@@ -17,8 +16,7 @@ from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.tune import zero
-from tunesmith.tune.optimizer import trainable
-from tunesmith.tune.parallel import backward, compute, sum_gradients, sum_over_ranks, whole
+from tunesmith.tune.parallel import backward, clip_gradients, compute, sum_gradients, sum_over_ranks
 from tunesmith.tune.schedule import Schedule
 
 
@@ -94,8 +92,8 @@ def fit(
 
 def clip(model: PreTrainedModel, max_grad_norm: float) -> Tensor:
     """Sum the gradients over all ranks and bound their norm; the norm before."""
-    sum_gradients(trainable(model))
-    return whole(clip_grad_norm_(trainable(model), max_grad_norm))
+    sum_gradients(model)
+    return clip_gradients(model, max_grad_norm)
 
 
 def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tensor:
@@ -108,7 +106,7 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
     for batch in work.batches:
         targets = (batch.weights != 0).sum()
         counts += torch.stack([work.objective.terms(batch), batch.read() * (targets > 0), targets]).to(device)
-    terms, *counted = sum_over_ranks(counts)
+    terms, *counted = sum_over_ranks(model, counts)
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:
         with arithmetic(precision, device):
@@ -116,7 +114,7 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
         backward(model, work.weight * sums.loss / terms)
         values = [work.weight * sums.loss.detach(), *(sums.metrics[name] for name in work.objective.metrics)]
         measured += torch.stack(values) / terms
-    return torch.cat([torch.stack(counted), sum_over_ranks(measured)])
+    return torch.cat([torch.stack(counted), sum_over_ranks(model, measured)])
 
 
 def summary(step: int, lr: float, grad_norm: float, names: Sequence[tuple[str, ...]], sums: Sequence[float]) -> Report:

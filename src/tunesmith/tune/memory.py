@@ -117,7 +117,7 @@ def state_to_come(model: PreTrainedModel, budget: Budget) -> int:
         return zero.state_to_come(model)
     optimizer = make_optimizer(model, budget)
     begin_state(optimizer)
-    return state_size(optimizer)
+    return state_size(optimizer, here=True)
 
 
 def filling(row: Example, tokens: int) -> list[Example]:
