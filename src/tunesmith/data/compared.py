@@ -4,6 +4,8 @@ import json
 from typing import Literal
 
 from tunesmith.data.words import asked
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
 from tunesmith.records import Conversation, Message
 
 Of = Literal["whole", "question", "answer"]
@@ -40,3 +42,11 @@ def instruction(conversation: Conversation) -> str:
     """The task alone, where the data keep it apart from its input; else the first question."""
     parts = (part for message in chosen(conversation, "question") for part in message.parts)
     return next((part.text for part in parts if part.name == "instruction"), "") or asked(conversation)
+
+
+def check(name: str, value: float) -> None:
+    """Raise UserError unless the value is a part of one."""
+    if not 0 < value < 1:
+        raise UserError(
+            tr("{name} is {value}", name=name, value=value), tr("give a number between 0 and 1, such as 0.7")
+        )

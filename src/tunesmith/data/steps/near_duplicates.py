@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tunesmith.data.compared import Of, compared, media
+from tunesmith.data.compared import Of, check, compared, media
 from tunesmith.data.minhash import BANDS, Buckets, bands
 from tunesmith.data.shingles import jaccard, sets, shingles
 from tunesmith.data.step import Decision, Reject, Rows, SetStep
@@ -32,6 +32,9 @@ class NearDuplicates(SetStep):
 
     REASONS: ClassVar = ("near duplicate of an earlier row",)
     EXAMPLE: ClassVar = "near_duplicates: {threshold: 0.7, words: 5}"
+
+    def __post_init__(self) -> None:
+        check("near_duplicates.threshold", self.threshold)
 
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         import numpy
