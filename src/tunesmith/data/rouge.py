@@ -80,7 +80,7 @@ class Rouge:
         """The fewest words of a text that can be similar enough to one of `size`: all of them in common."""
         import numpy
 
-        return numpy.ceil(size * self.least / (1 - self.least)).astype(numpy.int64)
+        return numpy.asarray(numpy.ceil(size * self.least / (1 - self.least)), numpy.int64)
 
     def lay_out(self, text: "Ints", place: "Ints", element: "Ints") -> None:
         """The prefixes by element and size (`texts`, `places`), and where in them the partners of each entry stand.

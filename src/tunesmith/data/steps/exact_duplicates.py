@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, ClassVar
 
-from tunesmith.data.compared import Of, compared, media
+from tunesmith.data.compared import Of, chosen, content, media
 from tunesmith.data.step import Decision, Reject, Rows, SetStep
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
-    from pyarrow import RecordBatch
+    from pyarrow.lib import RecordBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ExactDuplicates(SetStep):
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         """128 bits of each; two texts that differ look the same once in 2^128 times."""
         import numpy
-        import pyarrow
+        from pyarrow import lib as pyarrow
 
         digests = b"".join(digest(conversation, self.of) for conversation in conversations)
         halves = numpy.frombuffer(digests, numpy.uint64).reshape(-1, 2)
@@ -52,7 +52,8 @@ class ExactDuplicates(SetStep):
 
 
 def digest(conversation: Conversation, of: Of) -> bytes:
-    text = f"{normalized(compared(conversation, of))}\0{media(conversation, of)}"
+    turns = (normalized(content(message)) for message in chosen(conversation, of))
+    text = "\0".join((*turns, media(conversation, of)))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

@@ -11,7 +11,7 @@ from tunesmith.data.step import Decision, Reject, Rows, SetStep
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
-    from pyarrow import RecordBatch
+    from pyarrow.lib import RecordBatch
 
 BLOCK = 2048  # rows whose texts are fetched together
 PART = 1024  # texts hashed at once: more would not fit a processor's cache
@@ -38,7 +38,7 @@ class NearDuplicates(SetStep):
 
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         import numpy
-        import pyarrow
+        from pyarrow import lib as pyarrow
 
         parts = (conversations[start : start + PART] for start in range(0, max(1, len(conversations)), PART))
         made = numpy.concatenate([bands(*shingles(*self.texts(part)), self.threshold) for part in parts])

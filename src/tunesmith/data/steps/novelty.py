@@ -10,7 +10,7 @@ from tunesmith.data.step import Decision, Reject, Rows, SetStep
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
-    from pyarrow import ChunkedArray, RecordBatch
+    from pyarrow.lib import ChunkedArray, RecordBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class Novelty(SetStep):
 
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         """The words of each instruction, a space between them."""
-        import pyarrow
+        from pyarrow import lib as pyarrow
 
         words = [" ".join(tokens(instruction(conversation))) for conversation in conversations]
         return pyarrow.record_batch({"words": pyarrow.array(words, pyarrow.large_string())})
 
     def decide(self, rows: Rows) -> Decision:
         import numpy
-        import pyarrow
+        from pyarrow import lib as pyarrow
 
         seeds = seeded(self.seeds) if self.seeds else []
         column = rows.sketches["words"]
@@ -82,14 +82,14 @@ class Novelty(SetStep):
 def numbered(column: "ChunkedArray", threshold: float) -> tuple[list[int], Rouge]:
     """For each row the number of its text, in order of appearance, -1 where it has no words; and the texts."""
     import numpy
-    import pyarrow.compute
+    from pyarrow import _compute as compute  # pyarrow.compute says of none of its names that they are public
 
     encoded = column.combine_chunks().dictionary_encode()
-    lists = pyarrow.compute.split_pattern(encoded.dictionary, " ")
-    sizes = pyarrow.compute.list_value_length(lists).to_numpy().astype(numpy.int64)
+    lists = compute.call_function("split_pattern", [encoded.dictionary], compute.SplitPatternOptions(" "))
+    sizes = compute.call_function("list_value_length", [lists]).to_numpy().astype(numpy.int64)
     flat = lists.flatten().dictionary_encode().indices.to_numpy().astype(numpy.int64)
     texts = encoded.indices.to_numpy().astype(numpy.int64)
-    empty = pyarrow.compute.index(encoded.dictionary, "").as_py()
+    empty = encoded.dictionary.index("").as_py()
     if empty >= 0:
         texts[texts == empty] = -1
     return texts.tolist(), Rouge(flat, sizes, threshold)

@@ -1,0 +1,78 @@
+"""Questions that a benchmark asks must not be learnt."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith.data.benchmarks import Found, Index, items
+from tunesmith.data.compared import check, content
+from tunesmith.data.shingles import words
+from tunesmith.data.step import Outcome, Reject, RowStep
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
+from tunesmith.records import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Decontaminate(RowStep):
+    """Let go of conversations that hold items of benchmarks, or come close to them.
+
+    benchmarks    files, folders or hub ids of what the model will be tested on, in any format that can be read
+    words         a row that shares so many words in a row with an item is let go; a Chinese character is a word
+    threshold     the least Jaccard similarity of a question with an item, over n-grams of 5 words
+
+    An item of 8 words or more, but fewer than `words`, must stand in the row whole; a shorter one must be all of a
+    turn. An n-gram of more than 10 items is the benchmark's phrasing, and counts for none.
+    """
+
+    benchmarks: tuple[str, ...] = ()
+    words: int = 13
+    threshold: float = 0.7
+
+    REASONS: ClassVar = (
+        "shares words with a benchmark",
+        "is an item of a benchmark",
+        "close to an item of a benchmark",
+    )
+    EXAMPLE: ClassVar = "decontaminate: {benchmarks: [gsm8k/test.jsonl, HumanEval.jsonl.gz]}"
+
+    def __post_init__(self) -> None:
+        check("decontaminate.threshold", self.threshold)
+
+    def __call__(self, conversation: Conversation) -> Iterable[Outcome]:
+        return self.ready()(conversation)
+
+    def ready(self) -> Callable[[Conversation], Iterable[Outcome]]:
+        """Reads the benchmarks. Raises UserError where there is none, or one that cannot be read."""
+        if not self.benchmarks:
+            raise UserError(
+                tr("decontaminate names no benchmarks"), tr("give their files: {example}", example=self.EXAMPLE)
+            )
+        index = Index(list(items(self.benchmarks)), self.words, self.threshold)
+
+        def judge(conversation: Conversation) -> Iterator[Outcome]:
+            yield next((told(found) for found in search(index, conversation)), conversation)
+
+        return judge
+
+
+def search(index: Index, conversation: Conversation) -> Iterator[Found]:
+    """What the turns share with items, the surest signs of each turn first."""
+    for message in conversation:
+        text = content(message)
+        said = words(text)
+        asked = message.role == "user"
+        found = (asked and index.same(said, text)) or index.inside(said) or (asked and index.near(text))
+        if found:
+            yield found
+
+
+def told(found: Found) -> Reject:
+    """The reason, the item's place and what is shared."""
+    if found.whole:
+        return Reject(Decontaminate.REASONS[1], f"{found.item.place}: {found.item.text[:200]}")
+    if found.shared:
+        return Reject(Decontaminate.REASONS[0], f"{found.item.place}: {found.shared}")
+    return Reject(
+        Decontaminate.REASONS[2], f"{found.item.place}, Jaccard {found.similarity:.3f}: {found.item.text[:200]}"
+    )
