@@ -4,6 +4,7 @@ Each function returns a plain dict of numbers. Rows are Alpaca's, resampled with
 instructions, which are shorter and more alike. Peak memory is what the step adds, in a process of its own.
 """
 
+import itertools
 import json
 import math
 import multiprocessing
@@ -178,7 +179,7 @@ def novelty(n: int, checked: int = 1000) -> dict[str, Any]:
     ours = min(ours, *(clock(lambda: decide(step, few))[0] for _ in range(2)))
     sizes = [size for size in (n // 16, n // 4, n) if size >= 500]
     times = [clock(lambda size=size: decide(step, rows[:size]))[0] for size in sizes]
-    slopes = [math.log(late / early, 4) for early, late in zip(times, times[1:], strict=False)]
+    slopes = [math.log(late / early, 4) for early, late in itertools.pairwise(times)]
     return {
         "rows": n, "checked_rows": len(few), "ratio_rouge_score": theirs / ours,
         "same_decisions": numpy.flatnonzero(same.copies).tolist() == kept, "duplicates": len(few) - len(kept),

@@ -4,17 +4,14 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tunesmith.data.shingles import jaccard, known, rolling, sets, words
+from tunesmith.data.shingles import hashed, jaccard, padded, rolling, words
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.records import Comparison, Conversation, Document, Message, Rated, Record, Refusal
 
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
-
+Gram = tuple[str, ...]
 QUESTIONS = ("question", "prompt", "query", "instruction", "problem", "input")
 SHORT = 8  # words: an item of fewer is not looked for inside a text, only as the whole of a turn
 FRAME = 10  # items that share an n-gram: more make it the benchmark's own phrasing, not a question's
@@ -92,40 +89,26 @@ class Index:
 
     def __init__(self, items: Sequence[Item], n: int, threshold: float) -> None:
         self.n, self.threshold = n, threshold
+        self.items = items
+        self.words = [words(item.text) for item in items]
         self.whole: dict[str, Item] = {}
-        grams: dict[int, dict[tuple[str, ...], Item]] = defaultdict(dict)
-        seen: Counter[tuple[str, ...]] = Counter()
-        for item in items:
-            said = words(item.text)
-            size = min(n, len(said))
+        for item, said in zip(items, self.words, strict=True):
             if item.question:
                 self.whole.setdefault(" ".join(said) or item.text.strip(), item)
-            if size == n or (item.question and size >= SHORT):
-                runs = set(zip(*(said[i:] for i in range(size)), strict=False))
-                seen.update(runs)
-                grams[size].update((gram, item) for gram in runs if gram not in grams[size])
-        self.grams = {
-            size: {gram: item for gram, item in found.items() if seen[gram] <= FRAME} for size, found in grams.items()
-        }
-        self.masks = {size: mask(list(found)) for size, found in self.grams.items()}
+        self.runs = Runs(items, self.words, n)
         self.questions = list(self.whole.values())
-        self.sets = sets([item.text for item in self.questions], WORDS)
-        self.holders: dict[int, list[int]] = defaultdict(list)
+        self.sets = [grams(words(item.text), item.text) for item in self.questions]
+        self.holders: dict[Gram, list[int]] = defaultdict(list)
         for number, own in enumerate(self.sets):
             for shingle in own:
                 self.holders[shingle].append(number)
 
     def inside(self, said: list[str]) -> Found | None:
-        """The first n-gram of a text that an item has too, or a short item as a whole."""
-        import numpy
-
-        hashes = numpy.fromiter(map(known.__getitem__, said), numpy.uint64, len(said))
-        for size, mask in self.masks.items():
-            windows = rolling(hashes, size)
-            for place in numpy.flatnonzero(mask[windows & numpy.uint64(len(mask) - 1)]).tolist():
-                gram = tuple(said[place : place + size])
-                if gram in self.grams[size]:
-                    return Found(self.grams[size][gram], " ".join(gram))
+        """An n-gram of the text that an item has too, or a short item as a whole."""
+        for place, number, start in self.runs.meetings(said):
+            shared = said[place : place + min(self.n, len(self.words[number]))]
+            if shared == self.words[number][start : start + self.n]:
+                return Found(self.items[number], " ".join(shared))
         return None
 
     def same(self, said: list[str], text: str) -> Found | None:
@@ -133,21 +116,58 @@ class Index:
         item = self.whole.get(" ".join(said) or text.strip())
         return Found(item, whole=True) if item else None
 
-    def near(self, text: str) -> Found | None:
+    def near(self, said: list[str], text: str) -> Found | None:
         """The most similar question, where it is similar enough."""
-        own = sets([text], WORDS)[0]
+        own = grams(said, text)
         met = Counter(number for shingle in own & self.holders.keys() for number in self.holders[shingle])
         close = ((jaccard(own, self.sets[number]), number) for number in met)
         similarity, number = max(close, default=(0.0, 0), key=lambda pair: (pair[0], -pair[1]))
         return Found(self.questions[number], similarity=similarity) if similarity >= self.threshold else None
 
 
-def mask(grams: Sequence[tuple[str, ...]]) -> "NDArray[numpy.bool_]":
-    """By the last bits of a hash, whether it may be one of these n-grams' (about one in 16 others may seem so)."""
-    import numpy
+def grams(said: list[str], text: str) -> frozenset[Gram]:
+    """The n-grams of a question, as `shingles` has them."""
+    filled = padded(said or [text], WORDS)
+    return frozenset(zip(*(filled[i:] for i in range(WORDS)), strict=False))
 
-    size = len(grams[0]) if grams else 1
-    flat = numpy.fromiter((known[word] for gram in grams for word in gram), numpy.uint64, len(grams) * size)
-    made = numpy.zeros(1 << (16 * len(grams)).bit_length(), bool)
-    made[rolling(flat, size)[::size] & numpy.uint64(len(made) - 1)] = True
-    return made
+
+class Runs:
+    """Where in items each run of n words starts, found by the first few of them; a short question is a run itself.
+
+    Runs that more than FRAME items have are left out. Memory: 16 bytes a run.
+    """
+
+    def __init__(self, items: Sequence[Item], said: Sequence[list[str]], n: int) -> None:
+        import numpy
+
+        self.size = min(SHORT, n)
+        keys, owners, starts, whole = [], [], [], []
+        for number, (item, own) in enumerate(zip(items, said, strict=True)):
+            if len(own) < (self.size if item.question else n):
+                continue
+            hashes = hashed(own)
+            distinct, places = numpy.unique(rolling(hashes, min(n, len(own))), return_index=True)
+            whole.append(distinct)
+            keys.append(rolling(hashes, self.size)[places])
+            owners.append(numpy.full(len(places), number, numpy.int32))
+            starts.append(places.astype(numpy.int32))
+        every = numpy.concatenate([numpy.zeros(0, numpy.uint64), *keys])
+        _, back, counts = numpy.unique(numpy.concatenate([every[:0], *whole]), return_inverse=True, return_counts=True)
+        used = numpy.flatnonzero(counts[back] <= FRAME)
+        order = used[numpy.argsort(every[used], kind="stable")]
+        self.keys = every[order]
+        self.owners = numpy.concatenate([numpy.zeros(0, numpy.int32), *owners])[order]
+        self.starts = numpy.concatenate([numpy.zeros(0, numpy.int32), *starts])[order]
+        self.bits = numpy.uint64((1 << (16 * len(order)).bit_length()) - 1)
+        self.mask = numpy.zeros(int(self.bits) + 1, bool)  # by the last bits of a key; one in 16 others may seem one
+        self.mask[self.keys & self.bits] = True
+
+    def meetings(self, said: list[str]) -> Iterator[tuple[int, int, int]]:
+        """(place in the text, item, place in the item) wherever the first words of a run may stand."""
+        if len(said) < self.size:
+            return
+        keys = rolling(hashed(said), self.size)
+        for place in self.mask[keys & self.bits].nonzero()[0].tolist():
+            low, high = self.keys.searchsorted(keys[place]), self.keys.searchsorted(keys[place], side="right")
+            for entry in range(low, high):
+                yield place, int(self.owners[entry]), int(self.starts[entry])

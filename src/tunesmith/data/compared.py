@@ -18,8 +18,9 @@ def compared(conversation: Conversation, of: Of) -> str:
 
 def media(conversation: Conversation, of: Of) -> str:
     """The names of pictures and sounds; the same question about another picture is another question."""
-    parts = (part for message in chosen(conversation, of) for part in message.parts)
-    return "\n".join(part.source for part in parts if part.kind != "text")
+    return "\n".join(
+        [part.source for message in chosen(conversation, of) for part in message.parts if part.kind != "text"]
+    )
 
 
 def chosen(conversation: Conversation, of: Of) -> tuple[Message, ...]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import numpy
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     Hashes = NDArray[numpy.uint64]
     Counts = NDArray[numpy.int64]
 
+T = TypeVar("T")
+
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 KANA = "\u3041-\u309f\u30a1-\u30ff"
 LETTER = rf"[^\W_{HAN}{KANA}]"
 WORD = re.compile(rf"[a-z0-9]+{LETTER}*|[{HAN}{KANA}]|{LETTER}+")
 PLAIN = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)) + b" " * 128
 KNOWN = 1 << 18  # words whose hashes are remembered
-MIX = 0x9E3779B97F4A7C15  # odd, bits in no order
+MIX = 0x9E3779B97F4A7C15  # odd, their bits in no order
+SPREAD = 0xBF58476D1CE4E5B9
 
 
 class Known(dict[str, int]):
@@ -56,10 +59,17 @@ def shingles(texts: Sequence[str], n: int, salts: Sequence[str] = ()) -> "tuple[
 
     found = [padded(words(text) or [text], n) for text in texts]
     counts = numpy.fromiter(map(len, found), numpy.int64, len(found))
-    flat = numpy.fromiter(map(known.__getitem__, chain.from_iterable(found)), numpy.uint64, counts.sum())
+    flat = hashed(list(chain.from_iterable(found)))
     if any(salts):
         flat ^= numpy.repeat(numpy.array([hash64(salt) if salt else 0 for salt in salts], numpy.uint64), counts)
     return within(rolling(flat, n), counts, n), counts - (n - 1)
+
+
+def hashed(found: Sequence[str]) -> "Hashes":
+    """A hash of each word."""
+    import numpy
+
+    return numpy.fromiter(map(known.__getitem__, found), numpy.uint64, len(found))
 
 
 def padded(found: list[str], n: int) -> list[str]:
@@ -67,16 +77,24 @@ def padded(found: list[str], n: int) -> list[str]:
 
 
 def rolling(hashes: "Hashes", n: int) -> "Hashes":
-    """One hash for each n in a row, in order."""
-    import numpy
+    """One hash for each n in a row, in order: made of hashes of 1, 2, 4 … in a row, which double."""
+    made, length, block, width = hashes[:0], 0, hashes, 1
+    while True:
+        if n & width:
+            made = joined(made, block[length:]) if length else block
+            length += width
+        if 2 * width > n:
+            return made
+        block, width = joined(block, block[width:]), 2 * width
 
-    mix, shift = numpy.uint64(MIX), numpy.uint64(29)
-    last = len(hashes) - n + 1
-    made = numpy.zeros(max(0, last), numpy.uint64)
-    for i in range(n):
-        made ^= hashes[i : last + i] if last > 0 else made
-        made *= mix
-        made ^= made >> shift
+
+def joined(left: "Hashes", right: "Hashes") -> "Hashes":
+    """One hash of each two, as far as there are two; their order counts."""
+    size = min(len(left), len(right))
+    made = left[:size] * MIX
+    made += right[:size]
+    made ^= made >> 32
+    made *= SPREAD
     return made
 
 
@@ -101,7 +119,7 @@ def sets(texts: Sequence[str], n: int, salts: Sequence[str] = ()) -> list[frozen
     return found
 
 
-def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
+def jaccard(one: frozenset[T], other: frozenset[T]) -> float:
     """What two sets share, as a part of what they hold together."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)

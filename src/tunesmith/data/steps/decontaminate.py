@@ -51,20 +51,24 @@ class Decontaminate(RowStep):
         index = Index(list(items(self.benchmarks)), self.words, self.threshold)
 
         def judge(conversation: Conversation) -> Iterator[Outcome]:
-            yield next((told(found) for found in search(index, conversation)), conversation)
+            found = search(index, conversation)
+            yield told(found) if found else conversation
 
         return judge
 
 
-def search(index: Index, conversation: Conversation) -> Iterator[Found]:
-    """What the turns share with items, the surest signs of each turn first."""
-    for message in conversation:
-        text = content(message)
-        said = words(text)
-        asked = message.role == "user"
-        found = (asked and index.same(said, text)) or index.inside(said) or (asked and index.near(text))
-        if found:
-            yield found
+def search(index: Index, conversation: Conversation) -> Found | None:
+    """What the conversation shares with an item, if anything: the surest signs are looked for first."""
+    texts = [content(message) for message in conversation]
+    split = [words(text) for text in texts]
+    asked = [i for i, message in enumerate(conversation) if message.role == "user"]
+    for i in asked:
+        if found := index.same(split[i], texts[i]):
+            return found
+    if found := index.inside([word for said in split for word in (*said, "")]):
+        return found
+    close = (index.near(split[i], texts[i]) for i in asked)
+    return next(filter(None, close), None)
 
 
 def told(found: Found) -> Reject:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyarrow.lib import RecordBatch
 
 BLOCK = 2048  # rows whose texts are fetched together
-PART = 1024  # texts hashed at once: more would not fit a processor's cache
+PART = 512  # texts hashed at once: more would not fit a processor's cache
 
 
 @dataclass(frozen=True, slots=True)
