@@ -1,18 +1,16 @@
 """Deduplication, novelty and decontamination against the usual ways, in CPU-seconds of one process, taking turns.
 
 Each function returns a plain dict of numbers. Rows are Alpaca's, resampled with edits; without that file, practice
-instructions, which are shorter and more alike. Peak memory is what the step adds, in a process of its own.
+instructions, which are shorter and more alike.
 """
 
 import itertools
 import json
 import math
-import multiprocessing
 import random
-import resource
-import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,7 +133,7 @@ def dedup(n: int) -> dict[str, Any]:
         "rows": n, "rows_per_cpu_second": n / min(ours), "datasketch_rows_per_cpu_second": n / min(theirs),
         "ratio_datasketch": min(theirs) / min(ours), "duplicates": len(lost), "checked_rows": len(few),
         **quality(lost, expected, ""), **quality(other, expected, "datasketch_"),
-        "growth_exponent": math.log(min(ours) / half, 4), "peak_bytes": peak("near", n),
+        "growth_exponent": math.log(min(ours) / half, 4), "peak_bytes": peak(step, rows),
     }  # fmt: skip
 
 
@@ -184,7 +182,7 @@ def novelty(n: int, checked: int = 1000) -> dict[str, Any]:
         "rows": n, "checked_rows": len(few), "ratio_rouge_score": theirs / ours,
         "same_decisions": numpy.flatnonzero(same.copies).tolist() == kept, "duplicates": len(few) - len(kept),
         "rows_per_cpu_second": n / times[-1] if times else len(few) / ours,
-        "growth_exponents": slopes, "growth_exponent": slopes[-1] if slopes else None, "peak_bytes": peak("novelty", n),
+        "growth_exponents": slopes, "growth_exponent": slopes[-1] if slopes else None, "peak_bytes": peak(step, rows),
     }  # fmt: skip
 
 
@@ -215,18 +213,12 @@ def decontamination(n: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def peak(which: str, n: int) -> int:
-    """Bytes of resident memory that a step adds at most, in a new process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return int(pool.apply(added, (which, n)))
-
-
-def added(which: str, n: int) -> int:
-    near = which == "near"
-    rows = resampled(n) if near else instructions(n)
-    step: SetStep = NearDuplicates(THRESHOLD, GRAM) if near else Novelty(THRESHOLD)
-    decide(step, rows[:100])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    decide(step, rows)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
+def peak(step: SetStep, rows: Sequence[Conversation]) -> int:
+    """Bytes that sketches and decision take at most beside the rows, Arrow's in memory though a run maps them."""
+    tracemalloc.start()
+    before = pyarrow.total_allocated_bytes()
+    made = Memory(step, rows)
+    step.decide(made)
+    own, arrow = tracemalloc.get_traced_memory()[1], pyarrow.total_allocated_bytes() - before
+    tracemalloc.stop()
+    return own + arrow

@@ -95,10 +95,10 @@ class Buckets:
         """Kept texts that share a bucket with texts[place], those that share most before others."""
         used = self.of(place)
         filled = self.filled[used]
-        used, filled = used[filled > 0], filled[filled > 0]
-        found: list[int] = []
-        for start, count in zip(self.start[used].tolist(), filled.tolist(), strict=True):
-            found += self.slots[start : start + count].tolist()
+        found: list[int] = self.slots[self.start[used[filled == 1]]].tolist()
+        for bucket in used[filled > 1].tolist():
+            start = self.start[bucket]
+            found += self.slots[start : start + self.filled[bucket]].tolist()
         shares = Counter(found)
         return sorted(shares, key=lambda text: (-shares[text], text))
 

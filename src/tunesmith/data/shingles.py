@@ -1,7 +1,7 @@
 """Texts as sets of n-grams of words; a Chinese character or a kana counts as a word of its own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -25,21 +25,25 @@ MIX = 0x9E3779B97F4A7C15  # odd, their bits in no order
 SPREAD = 0xBF58476D1CE4E5B9
 
 
-class Known(dict[str, int]):
-    """A word's hash of 64 bits, the same in every process."""
+class Known(dict[str, bytes]):
+    """A word's hash of 8 bytes, the same in every process."""
 
-    def __missing__(self, word: str) -> int:
+    def __missing__(self, word: str) -> bytes:
         if len(self) >= KNOWN:
             self.clear()
-        self[word] = found = hash64(word)
+        self[word] = found = digest(word)
         return found
 
 
 known = Known()
 
 
+def digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
 def hash64(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return int.from_bytes(digest(text), "little")
 
 
 def words(text: str) -> list[str]:
@@ -59,17 +63,17 @@ def shingles(texts: Sequence[str], n: int, salts: Sequence[str] = ()) -> "tuple[
 
     found = [padded(words(text) or [text], n) for text in texts]
     counts = numpy.fromiter(map(len, found), numpy.int64, len(found))
-    flat = hashed(list(chain.from_iterable(found)))
+    flat = hashed(chain.from_iterable(found))
     if any(salts):
-        flat ^= numpy.repeat(numpy.array([hash64(salt) if salt else 0 for salt in salts], numpy.uint64), counts)
+        flat = flat ^ numpy.repeat(numpy.array([hash64(salt) if salt else 0 for salt in salts], numpy.uint64), counts)
     return within(rolling(flat, n), counts, n), counts - (n - 1)
 
 
-def hashed(found: Sequence[str]) -> "Hashes":
+def hashed(found: Iterable[str]) -> "Hashes":
     """A hash of each word."""
     import numpy
 
-    return numpy.fromiter(map(known.__getitem__, found), numpy.uint64, len(found))
+    return numpy.frombuffer(b"".join(map(known.__getitem__, found)), numpy.uint64)
 
 
 def padded(found: list[str], n: int) -> list[str]:
