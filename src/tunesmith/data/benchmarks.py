@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.data.shingles import hashed, jaccard, padded, rolling, words
+from tunesmith.data.shingles import jaccard, padded, rolling, words
+from tunesmith.data.wordhash import hashed
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.records import Comparison, Conversation, Document, Message, Rated, Record, Refusal

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    from tunesmith.data.shingles import Counts, Hashes
+    from tunesmith.data.wordhash import Counts, Hashes
 
     Bands = NDArray[numpy.uint32]
 

@@ -1,17 +1,14 @@
 """Texts as sets of n-grams of words; a Chinese character or a kana counts as a word of its own."""
 
 import re
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
+from tunesmith.data.wordhash import PLAIN, hash64, hashed, hashed_texts
 
-    Hashes = NDArray[numpy.uint64]
-    Counts = NDArray[numpy.int64]
+if TYPE_CHECKING:
+    from tunesmith.data.wordhash import Counts, Hashes
 
 T = TypeVar("T")
 
@@ -19,31 +16,8 @@ HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff
 KANA = "\u3041-\u309f\u30a1-\u30ff"
 LETTER = rf"[^\W_{HAN}{KANA}]"
 WORD = re.compile(rf"[a-z0-9]+{LETTER}*|[{HAN}{KANA}]|{LETTER}+")
-PLAIN = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)) + b" " * 128
-KNOWN = 1 << 18  # words whose hashes are remembered
 MIX = 0x9E3779B97F4A7C15  # odd, their bits in no order
 SPREAD = 0xBF58476D1CE4E5B9
-
-
-class Known(dict[str, bytes]):
-    """A word's hash of 8 bytes, the same in every process."""
-
-    def __missing__(self, word: str) -> bytes:
-        if len(self) >= KNOWN:
-            self.clear()
-        self[word] = found = digest(word)
-        return found
-
-
-known = Known()
-
-
-def digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def hash64(text: str) -> int:
-    return int.from_bytes(digest(text), "little")
 
 
 def words(text: str) -> list[str]:
@@ -61,19 +35,28 @@ def shingles(texts: Sequence[str], n: int, salts: Sequence[str] = ()) -> "tuple[
     """
     import numpy
 
-    found = [padded(words(text) or [text], n) for text in texts]
-    counts = numpy.fromiter(map(len, found), numpy.int64, len(found))
-    flat = hashed(chain.from_iterable(found))
+    flat, counts = word_hashes(texts, n)
     if any(salts):
-        flat = flat ^ numpy.repeat(numpy.array([hash64(salt) if salt else 0 for salt in salts], numpy.uint64), counts)
+        flat ^= numpy.repeat(numpy.array([hash64(salt) if salt else 0 for salt in salts], numpy.uint64), counts)
     return within(rolling(flat, n), counts, n), counts - (n - 1)
 
 
-def hashed(found: Iterable[str]) -> "Hashes":
-    """A hash of each word."""
+def word_hashes(texts: Sequence[str], n: int) -> "tuple[Hashes, Counts]":
+    """The hashes of all words, and how many each text has: at least n, filled up with empty words."""
     import numpy
 
-    return numpy.frombuffer(b"".join(map(known.__getitem__, found)), numpy.uint64)
+    places = numpy.array([place for place, text in enumerate(texts) if text.isascii()], numpy.int64)
+    quick, sizes = hashed_texts([texts[place] for place in places.tolist()])
+    counts = numpy.zeros(len(texts), numpy.int64)
+    counts[places] = sizes
+    alone = counts < n  # too short to be taken as they are, or not ASCII
+    slow = [padded(words(texts[place]) or [texts[place]], n) for place in numpy.flatnonzero(alone).tolist()]
+    counts[alone] = list(map(len, slow))
+    slowly = numpy.repeat(alone, counts)
+    made = numpy.empty(len(slowly), numpy.uint64)
+    made[~slowly] = quick[numpy.repeat(sizes >= n, sizes)]
+    made[slowly] = hashed(chain.from_iterable(slow))
+    return made, counts
 
 
 def padded(found: list[str], n: int) -> list[str]:

@@ -10,6 +10,7 @@ from tests.data.steps.running import run, talk
 from tunesmith.data.minhash import BANDS, MISSED, rows
 from tunesmith.data.shingles import jaccard, sets, words
 from tunesmith.data.steps.near_duplicates import NearDuplicates
+from tunesmith.data.wordhash import hashed, hashed_texts
 from tunesmith.data.words import said
 from tunesmith.errors import UserError
 from tunesmith.formats import read
@@ -129,3 +130,15 @@ def brute_sets(rows: list[Conversation], threshold: float) -> list[int]:
         else:
             kept.append(own)
     return lost
+
+
+def test_all_texts_at_once_and_word_by_word_have_the_same_hashes():
+    texts = ["", "a", "One two, three!", "x_y  9\n", "!!!", "two one", "naïve one two"]
+    flat, counts = hashed_texts([text for text in texts if text.isascii()])
+    found = [words(text) for text in texts if text.isascii()]
+    assert counts.tolist() == list(map(len, found))
+    assert flat.tolist() == hashed(word for said in found for word in said).tolist()
+    assert len(set(flat.tolist())) == len({word for said in found for word in said})
+    every = [sets([text], 2)[0] for text in texts]
+    assert sets(texts, 2) == every
+    assert len(every[6] & every[2]) == 1

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tunesmith.data.compared import Of, check, compared, media
 from tunesmith.data.encoder import HASHED, encoder
-from tunesmith.data.shingles import hash64
 from tunesmith.data.step import Decision, Reject, Rows, SetStep
+from tunesmith.data.wordhash import hash64
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
