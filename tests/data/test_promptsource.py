@@ -1,5 +1,6 @@
 """Prompt templates are read from their YAML and put rows into words, as promptsource does, and do nothing else."""
 
+import gzip
 import json
 import re
 from collections import Counter
@@ -185,21 +186,35 @@ def test_all_2085_templates_of_promptsource_parse(templates):
         environment().parse(each.choices)
 
 
-def lines(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def read_rows(path: Path) -> list[dict[str, object]]:
+    """The objects of a file: a line each, or all under "data"."""
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    return json.loads(text)["data"] if text.startswith("{\n") else [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize(
     ("dataset", "file", "listed", "fit", "made"),
     [
-        ("xsum", "xsum/sample.json", 10, 10, 100),
-        ("swag/regular", "swag/sample.json", 7, 6, 60),  # one wants the field startphrase, which the sample lacks
-        ("squad_v2", "SQUAD/sample.json", 12, 8, 94),  # four want the title; two ask only what has an answer
+        ("openai_humaneval", "openai__human-eval/data/HumanEval.jsonl.gz", 2, 2, 322),  # six functions return nothing
+        ("xsum", f"{FIXTURES}/xsum/sample.json", 10, 10, 100),
+        (
+            "swag/regular",
+            f"{FIXTURES}/swag/sample.json",
+            7,
+            6,
+            60,
+        ),  # one wants the field startphrase, which the sample lacks
+        (
+            "squad_v2",
+            f"{FIXTURES}/SQUAD/sample.json",
+            12,
+            8,
+            94,
+        ),  # four want the title; two ask only what has an answer
     ],
 )
 def test_templates_render_on_the_rows_of_their_data_sets(templates, shared, dataset, file, listed, fit, made):
-    path = shared / FIXTURES / file
-    values = json.loads(path.read_text())["data"] if "SQUAD" in file else lines(path)
+    values = read_rows(shared / file)
     fitting = [each for each in templates.values() if each.dataset == dataset]
     assert len(fitting) == listed
     done = [each for each in rendered(rows(*values), fitting, "all") if isinstance(each, Conversation)]
@@ -210,7 +225,7 @@ def test_templates_render_on_the_rows_of_their_data_sets(templates, shared, data
 def p3(shared: Path, name: str) -> list[tuple[str, str]]:
     """What P3 published: rendered by promptsource itself."""
     folder = shared / "yizhongw__self-instruct/data/finetuning/t0_train_50k/data_per_template"
-    published = lines(folder / f"{name}.jsonl")
+    published = read_rows(folder / f"{name}.jsonl")
     return [(row["prompt"].strip(), row["completion"].removesuffix("<|endoftext|>").strip()) for row in published]
 
 
