@@ -340,14 +340,23 @@ def test_every_instance_of_a_seed_is_a_record(save, read):
 def test_natural_instructions_share_the_task_of_the_file(save, read):
     task = {
         "Positive Examples": [{"input": "n", "output": "o"}],
-        "Instances": [{"id": "i", "input": "b", "output": ["c", "d"]}],
+        "Instances": [{"id": "task7-0a", "input": "b", "output": ["c", "d"]}],
         "Definition": ["Do it."],
+        "Categories": ["Sentiment Analysis", "Other"],
         "Instance License": ["MIT"],
     }
     (record,), _ = read(save("task.json", json.dumps(task)))
     assert [(part.name, part.text) for part in record.messages[0].parts] == [("definition", "Do it."), ("input", "b")]
     assert record.licence == "MIT"
-    assert record.tags == (("id", "i"), ("reference", "d"))
+    assert record.tags == (
+        ("id", "task7-0a"),
+        ("task", "task7"),
+        ("category", "Sentiment Analysis"),
+        ("example", '{"input": "n", "output": "o"}'),
+        ("reference", "d"),
+    )
+    (again,), _ = read(save("again.jsonl", [formats.named("natural_instructions").write(record)]))
+    assert set(again.tags) == set(record.tags)
 
 
 def test_licence_and_generator_of_a_row_are_kept(save, read):

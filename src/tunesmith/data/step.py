@@ -77,10 +77,12 @@ class Decision:
     """
     copies   [rows]: 0 lets the row go, 1 keeps it, more repeats it
     rejects  why, for every row with no copies
+    company  [rows, most]: rows that a row is completed with (`SetStep.complete`), -1 where there are fewer; or none
     """
 
     copies: "NDArray[numpy.uint32]"
     rejects: Mapping[int, Reject] = field(default_factory=dict)
+    company: "NDArray[numpy.int64] | None" = None
 
 
 class SetStep(Step, ABC):
@@ -93,6 +95,10 @@ class SetStep(Step, ABC):
     @abstractmethod
     def decide(self, rows: Rows) -> Decision:
         """What becomes of every row; the same rows have the same decision. Runs once."""
+
+    def complete(self, conversation: Conversation, company: Sequence[Conversation]) -> Conversation:
+        """A kept row as it is written, given the rows that the decision set beside it, if any. Changes nothing else."""
+        return conversation
 
 
 @cache

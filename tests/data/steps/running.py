@@ -45,9 +45,13 @@ def run(step: Step, conversations: Sequence[Conversation]) -> tuple[list[Convers
                     kept.append(outcome)
     else:
         assert isinstance(step, SetStep)
-        decision = step.decide(Memory(step, conversations))
+        rows = Memory(step, conversations)
+        decision = step.decide(rows)
         assert len(decision.copies) == len(conversations)
         for row, conversation in enumerate(conversations):
+            if decision.copies[row] and decision.company is not None:
+                company = rows.fetch([int(other) for other in decision.company[row] if other >= 0])
+                conversation = step.complete(conversation, company)
             kept += [conversation] * int(decision.copies[row])
             if not decision.copies[row]:
                 rejects.append((row, decision.rejects[row]))
