@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy
 import pyarrow
 
 from tunesmith.data.step import Reject, RowStep, SetStep, Step
@@ -47,9 +48,11 @@ def run(step: Step, conversations: Sequence[Conversation]) -> tuple[list[Convers
         assert isinstance(step, SetStep)
         decision = step.decide(Memory(step, conversations))
         assert len(decision.copies) == len(conversations)
-        for row, conversation in enumerate(conversations):
-            kept += [conversation] * int(decision.copies[row])
-            if not decision.copies[row]:
-                rejects.append((row, decision.rejects[row]))
+        order = numpy.repeat(numpy.arange(len(conversations)), decision.copies)
+        if decision.order is not None:
+            assert sorted(decision.order) == order.tolist(), "each row as often as it has copies"
+            order = decision.order
+        kept = [conversations[row] for row in order]
+        rejects = [(row, decision.rejects[row]) for row, copies in enumerate(decision.copies) if not copies]
     assert {reject.reason for _, reject in rejects} <= set(step.REASONS)
     return kept, rejects
