@@ -4,9 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tunesmith.errors import UserError
-from tunesmith.messages import tr
-
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -59,16 +56,10 @@ def pooled(name: str) -> "Callable[[Sequence[str]], Vectors]":
     import numpy
     import torch
     from torch.nn.utils.rnn import pad_sequence
-    from transformers import AutoModel, AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModel.from_pretrained(name, use_safetensors=True).eval()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            tr("encoder {name} cannot be opened: {error}", name=name, error=str(error).split("\n")[0]),
-            tr("give a folder or hub id with a tokenizer and safetensors, or {hashed}", hashed=HASHED),
-        ) from error
+    from tunesmith.data import pretrained
+
+    model, tokenizer = pretrained.encoder(name)
     longest = min(LONGEST, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST))
 
     @torch.inference_mode()

@@ -77,11 +77,14 @@ class Decision:
     """
     copies   [rows]: 0 lets the row go, 1 keeps it, more repeats it
     rejects  why, for every row with no copies
+    order    [sum of copies]: the rows as they come out, each as often as it has copies;
+             None: as they came in, the copies of a row one after another
     company  [rows, most]: rows that a row is completed with (`SetStep.complete`), -1 where there are fewer; or none
     """
 
     copies: "NDArray[numpy.uint32]"
     rejects: Mapping[int, Reject] = field(default_factory=dict)
+    order: "NDArray[numpy.int64] | None" = None
     company: "NDArray[numpy.int64] | None" = None
 
 

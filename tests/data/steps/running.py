@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy
 import pyarrow
 
 from tunesmith.data.step import Reject, RowStep, SetStep, Step
@@ -48,12 +49,13 @@ def run(step: Step, conversations: Sequence[Conversation]) -> tuple[list[Convers
         rows = Memory(step, conversations)
         decision = step.decide(rows)
         assert len(decision.copies) == len(conversations)
-        for row, conversation in enumerate(conversations):
-            if decision.copies[row] and decision.company is not None:
-                company = rows.fetch([int(other) for other in decision.company[row] if other >= 0])
-                conversation = step.complete(conversation, company)
-            kept += [conversation] * int(decision.copies[row])
-            if not decision.copies[row]:
-                rejects.append((row, decision.rejects[row]))
+        order = numpy.repeat(numpy.arange(len(conversations)), decision.copies)
+        if decision.order is not None:
+            assert sorted(decision.order) == order.tolist(), "each row as often as it has copies"
+            order = decision.order
+        for row in order:
+            company = [] if decision.company is None else [int(one) for one in decision.company[row] if one >= 0]
+            kept.append(step.complete(conversations[row], rows.fetch(company)))
+        rejects = [(row, decision.rejects[row]) for row, copies in enumerate(decision.copies) if not copies]
     assert {reject.reason for _, reject in rejects} <= set(step.REASONS)
     return kept, rejects
