@@ -67,8 +67,13 @@ def peak() -> int:
 
 def exponent(few: dict[str, Any], many: dict[str, Any]) -> float:
     """k, where the cost grows as rows to the k."""
-    cost = [found["rows"] / found["rows_per_cpu_second"] for found in (few, many)]
+    cost = [found["rows"] / rate(found) for found in (few, many)]
     return math.log(cost[1] / cost[0]) / math.log(many["rows"] / few["rows"])
+
+
+def rate(found: dict[str, Any]) -> float:
+    """Our rows per CPU-second."""
+    return float(found["ours"] if "ours" in found else found["rows_per_cpu_second"])
 
 
 def main() -> None:
@@ -85,7 +90,7 @@ def main() -> None:
             print(name, json.dumps(found[name][-1]), flush=True)
     last = {name: runs[-1] for name, runs in found.items()}
     summary = {
-        "prepare_ratio_trl": last["prepare"]["ratio_trl"],
+        "prepare_ratio_trl": last["prepare"]["ratio"],
         "dedup_ratio_datasketch": last["dedup"]["ratio_datasketch"],
         "dedup_precision": last["dedup"]["precision"],
         "dedup_recall": last["dedup"]["recall"],

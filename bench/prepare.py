@@ -1,8 +1,7 @@
 """Preparing rows for supervised tuning, ours against TRL's, as records per CPU-second.
 
-Both begin with rows in memory and end with token ids and what of them is learnt, of the same text by the same
-tokenizer. TRL is given the texts of prompts and answers, ready made; ours renders the template and proves every
-row besides. `whole` is a run's own way, from the file through the token cache.
+Both begin with messages in memory and end with token ids and what of them is learnt, by the same chat template and
+tokenizer; ours proves every row besides. `whole` is a run's own way, from the file through the token cache.
 """
 
 import json
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.work import conversations, tokenizer
-from tunesmith.formats import named
 from tunesmith.text.render import Renderer
 from tunesmith.text.template import load_template
 
@@ -44,18 +42,16 @@ def prepare(n: int, data: Path | None = None, peers: Path = PEERS) -> dict[str, 
 
 
 def write_work(folder: Path, n: int, data: Path | None) -> dict[str, Any]:
-    """chats.jsonl for us, rows.jsonl with "prompt" and "completion" for TRL, and the tokenizer."""
+    """chats.jsonl for us, rows.jsonl with "prompt" and "completion" in messages for TRL, and the tokenizer."""
     chats = conversations(n, data)
     words = tokenizer([part.text for chat in chats for message in chat.messages for part in message.parts])
+    renderer = Renderer(load_template("chatml"), words)
+    words.chat_template = renderer.chat_template
     words.save_pretrained(folder / "tokenizer")
-    renderer = Renderer(load_template("alpaca"), words)
-    lines = [json.dumps(named("alpaca").write(chat)) for chat in chats]
+    turns = [[{"role": message.role, "content": message.text} for message in chat] for chat in chats]
+    lines = [json.dumps({"messages": messages}) for messages in turns]
     (folder / "chats.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    rows = [
-        {"prompt": renderer.dialect().prompt(renderer.template, chat.messages[:-1], ()), "completion": answer}
-        for chat in chats
-        for answer in [chat.messages[-1].text]
-    ]
+    rows = [{"prompt": messages[:-1], "completion": messages[-1:]} for messages in turns]
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
     return {"rows": len(chats), "words": len(words)}
 

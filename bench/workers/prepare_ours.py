@@ -22,9 +22,9 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = caches
         data = Path(caches) / "chats.jsonl"
         data.write_text("".join(islice(lines, count)), encoding="utf-8")
-        stage = Tune(data=(str(data),), template="alpaca", tune=Budget(max_length=1 << 20))
+        stage = Tune(data=(str(data),), template="chatml", tune=Budget(max_length=1 << 20))
         gather(stage, load_tokenizer(str(folder / "tokenizer")), lambda line: None)  # imports and caches of code
-        reading = Reading(stage.data, "alpaca")
+        reading = Reading(stage.data, "openai")
         chats: list[Conversation] = list(reading.conversations())
         preparation = Preparation(stage, load_tokenizer(str(folder / "tokenizer")))
         start = time.process_time()
