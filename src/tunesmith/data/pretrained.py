@@ -36,9 +36,11 @@ def load(kind: Any, name: str) -> "PreTrainedModel":
     """In fp32 on the CPU, as it is stored on a GPU. Raises UserError where it cannot be read, or lacks weights."""
     import torch
     from safetensors import SafetensorError
+    from transformers.utils import logging
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
+    logging.disable_progress_bar()
     try:
         model, info = kind.from_pretrained(name, dtype="auto" if device == "cuda" else torch.float32, **options)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:

@@ -16,7 +16,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-LONGEST = 400  # characters that are looked at: the verb stands near the beginning
+LONGEST = 200  # characters that are looked at: the verb stands near the beginning
 HAN = re.compile(r"[\u4e00-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]+")
 WORDS = re.compile(r"[A-Za-z]+(?:['’-][A-Za-z]+)*|[.,:;!?()\n\"“”]")

@@ -71,9 +71,9 @@ def centres(
     nearest = np.zeros(len(points), np.int64)
     chosen: list[int] = []
     mean = points.mean(0) if len(points) else points
-    farthest = int(np.argmin(squares - 2 * points @ mean)) if len(points) else 0
+    farthest = int(np.argmin(squares - 2 * (points @ mean))) if len(points) else 0
     while len(chosen) < min(most, len(points)) and distance[farthest] > 0:
-        away = np.maximum(squares + squares[farthest] - 2 * points @ points[farthest], 0)
+        away = np.maximum(squares + squares[farthest] - 2 * (points @ points[farthest]), 0)
         away[farthest] = 0  # rounding aside
         closer = away < distance
         distance[closer], nearest[closer] = away[closer], len(chosen)
