@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tunesmith.errors import UserError
 
@@ -47,8 +47,9 @@ def sync_tree(folder: Path) -> None:
                 os.fsync(handle.fileno())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write under a temporary name, fsync, rename: readers see the old file or the new one.
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write under a temporary name, fsync, rename when the block ends well: readers see the old file or the new one.
 
     Two processes may write one path at once, even where containers give both the same number.
     """
@@ -56,12 +57,18 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with temporary.open("wb") as handle:
-            handle.write(content)
+            yield handle
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the file whole or not at all."""
+    with whole_file(path) as handle:
+        handle.write(content)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,6 +14,10 @@ class UserError(Exception):
         self.message = message
         self.cure = cure
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str]]:
+        """Whole when a worker process hands it over."""
+        return type(self), (self.message, self.cure)
+
     def __str__(self) -> str:
         return f"{self.message}\n  → {self.cure}" if self.cure else self.message
 

@@ -108,7 +108,9 @@ class Budget:
     micro_tokens: CountOr0 = 0  # tokens in one forward pass, more passes accumulate; 0: as fit the memory, to 8192
     packing: bool = True  # examples end to end, none seeing another; padded where the model cannot
     gradient_checkpointing: bool = False
-    sharding: Literal["none", "full"] = "none"  # of several processes each holds: none: the whole model; full: its part
+    sharding: Literal["none", "full", "tensor", "zero2", "zero3"] = (
+        "none"  # each of several processes holds: none: all; full, zero2, zero3: parts of weights; tensor: of layers
+    )
     liger: bool = False  # Triton kernels for norms, rotation and feed-forward (Liger-Kernel), on CUDA
     compile: bool = False  # torch.compile, kept only where it is exact and measured to be faster
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import transformers
 
 from tests.toys import save_base, unigram_tokenizer
 from tunesmith.cli import main
@@ -114,3 +115,17 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     main.share_the_cores()
     assert os.environ["OMP_WAIT_POLICY"] == "active"
+
+
+def test_what_a_library_prints_does_not_stand_in_the_json(tunesmith, base, rows, monkeypatch):
+    real = transformers.AutoTokenizer.from_pretrained
+
+    def chatty(*words, **options):
+        print("Setting accelerator to CPU")
+        return real(*words, **options)
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", chatty)
+    done = tunesmith("render", rows, "--model", base, "--template", "alpaca", "--index", "1", "--json")
+    assert done.code == 0, done.err
+    assert done.json["answers"] == ["2!"]
+    assert "Setting accelerator" in done.err

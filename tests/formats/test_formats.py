@@ -6,12 +6,15 @@ import pytest
 
 from tunesmith import formats
 from tunesmith.errors import UserError
-from tunesmith.records import Comparison, Conversation, Document, Rated
+from tunesmith.records import Comparison, Conversation, Document, Message, Origin, Part, Rated, ToolCall
 
 CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 TURNS = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]
 
 # format, row, roles of the whole (prompt and chosen for pairs)
+BLANK = dict.fromkeys(("thinking", "parts", "tool_calls", "name", "call_id")) | {"learn": True}
+PREPARED = [turn | BLANK for turn in CHAT]
+SAID = {"source": "a", "licence": "", "generator": "", "tools": None, "tags": '[["category","x"]]'}
 ROWS = [
     ("alpaca", {"instruction": "a", "input": "b", "output": "c"}, "ua"),
     ("alpaca", {"instruction": "a", "response": "c"}, "ua"),
@@ -47,6 +50,7 @@ ROWS = [
     ("preference", {"instruction": "a", "input": "b", "chosen": "c", "rejected": "d"}, "ua"),
     ("preference", {"conversations": TURNS[:1], "chosen": TURNS[1], "rejected": {"from": "gpt", "value": "n"}}, "ua"),
     ("preference", {"instruction": "a", "output_1": "b", "output_2": "c", "preference": 2}, "ua"),
+    ("prepared", {"messages": PREPARED, "file": "a.json", "line": 1, "record": 0} | SAID, "ua"),
     ("kto", {"messages": CHAT, "label": True}, "ua"),
     ("kto", {"prompt": "a", "completion": "b", "label": False}, "ua"),
     ("kto", {"prompt": "a", "completion": "b", "label": "true"}, "ua"),
@@ -336,20 +340,54 @@ def test_every_instance_of_a_seed_is_a_record(save, read):
 def test_natural_instructions_share_the_task_of_the_file(save, read):
     task = {
         "Positive Examples": [{"input": "n", "output": "o"}],
-        "Instances": [{"id": "i", "input": "b", "output": ["c", "d"]}],
+        "Instances": [{"id": "task7-0a", "input": "b", "output": ["c", "d"]}],
         "Definition": ["Do it."],
+        "Categories": ["Sentiment Analysis", "Other"],
         "Instance License": ["MIT"],
     }
     (record,), _ = read(save("task.json", json.dumps(task)))
     assert [(part.name, part.text) for part in record.messages[0].parts] == [("definition", "Do it."), ("input", "b")]
     assert record.licence == "MIT"
-    assert record.tags == (("id", "i"), ("reference", "d"))
+    assert record.tags == (
+        ("id", "task7-0a"),
+        ("task", "task7"),
+        ("category", "Sentiment Analysis"),
+        ("example", '{"input": "n", "output": "o"}'),
+        ("reference", "d"),
+    )
+    (again,), _ = read(save("again.jsonl", [formats.named("natural_instructions").write(record)]))
+    assert set(again.tags) == set(record.tags)
 
 
 def test_licence_and_generator_of_a_row_are_kept(save, read):
     row = {**GOOD_PLAIN, "license": "cc-by-4.0", "generator": "somebody"}
     (record,), _ = read(save("a.jsonl", [row]))
     assert (record.licence, record.generator) == ("cc-by-4.0", "somebody")
+
+
+def test_prepared_rows_come_back_whole_with_their_first_origin(save, read):
+    """Named parts, thinking, calls, tags, and the file that the row was read from before it was prepared."""
+    call = ToolCall("look", {"at": ["猫", 1]}, "c1")
+    messages = (
+        Message("user", (Part(text="Look.", name="instruction"), Part("image", source="a.png"))),
+        Message("assistant", (), thinking="Hm.", tool_calls=(call,), learn=False),
+        Message("tool", (Part(text="3"),), name="look", call_id="c1"),
+        Message("assistant", (Part(text="Three."),)),
+    )
+    tools = ({"name": "look", "parameters": {}},)
+    tags = (("source", "mine"), ("category", "b"))
+    row = Conversation(messages, Origin("first.json", 7, 2), "MIT", "someone", tools, tags)
+    path = save("rows.jsonl", [formats.named("prepared").write(row)])
+    assert formats.detect(path) == "prepared"
+    assert read(path) == ([row], [])
+
+
+def test_a_prepared_row_that_was_tampered_with_is_refused(save, read):
+    row = formats.named("prepared").write(Conversation((Message("user", (Part(text="a"),)),)))
+    row["messages"][0]["role"] = "human"
+    kept, (refusal,) = read(save("rows.jsonl", [row]))
+    assert kept == []
+    assert "human" in refusal.reason
 
 
 def test_the_majority_of_the_first_rows_decides(save, read):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from tests.toys import answer_examples, byte_tokenizer, random_examples, save_base, tiny_model, unigram_tokenizer
+from tests.tune.test_processes import losses, together
 from tests.tune.test_resume import lines
 from tunesmith.chat import open_session
 from tunesmith.errors import UserError
@@ -86,6 +87,19 @@ def job(base: Path, adapter: str = "full", **changes: object) -> Job:
     model = load_model(str(base))
     made = Job(model=model, tokenizer=tokenizer, examples=examples, stage=stage, inputs={"rows": "1"}, stop_ids=(1,))
     return replace(made, objective=sft.objective_for(model), **changes)
+
+
+def test_two_processes_that_split_it_reach_what_one_reaches(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", "t5")
+
+    def run(sharding: str, out: Path) -> None:
+        made = job(base)
+        budget = replace(made.stage.tune, sharding=sharding)
+        tune(replace(made, stage=replace(made.stage, tune=budget)), out)
+
+    run("none", tmp_path / "one")
+    assert together(lambda: run("full", tmp_path / "two"), 2, tmp_path / "meet") == [0, 0]
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
 
 
 class KillAt5(Silent):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from tests.toys import byte_tokenizer, random_examples, save_base
 from tests.tune.test_resume import KillAt, lines, same
+from tunesmith.errors import UserError
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune.job import Job
@@ -142,3 +144,10 @@ def test_the_command_shares_its_work_and_speaks_once(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert ran.stderr.count("already exists") == 1
     assert "Traceback" not in ran.stderr
+
+
+def test_an_optimizer_that_needs_whole_matrices_is_refused(base: Path, tmp_path: Path) -> None:
+    made = job(base, "full", True, "full")
+    budget = replace(made.stage.tune, optimizer="adafactor")
+    with pytest.raises(UserError, match="adafactor"):
+        tune(replace(made, stage=replace(made.stage, tune=budget)), tmp_path / "out")

@@ -19,6 +19,7 @@ from tunesmith.errors import UserError
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune import checkpoint
 from tunesmith.tune.job import Job
+from tunesmith.tune.leaving import Left
 from tunesmith.tune.loop import Report
 from tunesmith.tune.prepare import load_base
 from tunesmith.tune.run import tune
@@ -83,6 +84,15 @@ class KillAt(Silent):
             kill()
 
 
+@dataclass(frozen=True, slots=True)
+class TermAt(Silent):
+    at: int
+
+    def step(self, report: Report) -> None:
+        if report.step == self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def lines(path: Path) -> list[dict[str, float]]:
     return [untimed(json.loads(line)) for line in path.read_text("utf-8").split("\n")[:-1]]
 
@@ -99,6 +109,21 @@ def same(one: Path, other: Path) -> None:
     left, right = load_file(one / name), load_file(other / name)
     assert left.keys() == right.keys()
     assert all(torch.equal(left[key], right[key]) for key in left)
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_run_that_is_asked_to_leave_keeps_the_step_it_is_in(
+    straight: tuple[str, Path], base: Path, tmp_path: Path, at: int
+) -> None:
+    """Between checkpoints (2), and where one is due (3); outside of training SIGTERM ends a process as ever."""
+    adapter, whole = straight
+    with pytest.raises(Left, match=f"step {at}"):
+        tune(job(base, adapter), tmp_path / "out", watch=TermAt(at))
+    assert (tmp_path / "out" / "checkpoints" / "last").resolve().name == f"step-{at:06d}"
+    assert len(lines(tmp_path / "out" / "log.jsonl")) == at
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    tune(job(base, adapter), tmp_path / "out", resume=True)
+    same(whole, tmp_path / "out")
 
 
 @pytest.mark.parametrize("seed", range(3))

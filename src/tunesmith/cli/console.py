@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,5 +27,16 @@ def emit(value: dict[str, Any]) -> None:
     """Print the one JSON object of a --json run."""
     if not leads():
         return
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    out = sys.__stdout__ or sys.stdout
+    out.write(json.dumps(value, ensure_ascii=False) + "\n")
+    out.flush()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """In a --json run, whatever a library prints goes to stderr: stdout has the one object alone."""
+    if "--json" not in sys.argv:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield

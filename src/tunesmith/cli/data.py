@@ -1,10 +1,11 @@
-"""tunesmith data: look at data before anything is trained on it."""
+"""tunesmith data: look at data, and prepare it, before anything is trained on it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunesmith.cli import prepare
 from tunesmith.messages import tr
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # refusals printed; the rejects file and --json have them all
 
-app = typer.Typer(no_args_is_help=True, help=tr("Look at data: what it holds, and what cannot be used and why."))
+app = typer.Typer(no_args_is_help=True, help=tr("Look at data, and prepare it."))
 
 
 @app.callback()
@@ -56,6 +57,24 @@ def inspect(
         show(found, rejects, console)
     if not found.kept:
         raise typer.Exit(2)
+
+
+app.command(
+    help=tr("Clean, deduplicate, select and mix data; every row is accounted for, and a killed run goes on."),
+    epilog=tr("Example: tunesmith data prepare alpaca.json belle/ --out data/mine --workers 2 lengths.answer=2"),
+)(prepare.prepare)
+app.command(
+    help=tr("List the steps that a recipe can name, with an example of each."),
+    epilog=tr("Example: tunesmith data steps near_duplicates"),
+)(prepare.steps)
+app.command(
+    help=tr("Look at prepared rows, or at those that were let go."),
+    epilog=tr('Example: tunesmith data show data/mine --where "language=zh" --where "tokens>500"'),
+)(prepare.show)
+app.command(
+    help=tr("Compare two prepared sets: rows, settings, and why rows were let go."),
+    epilog=tr("Example: tunesmith data diff data/old data/new"),
+)(prepare.diff)
 
 
 def inspected(paths: list[str], format: str, rejects: Path | None, console: "Console") -> "Inspection":

@@ -12,7 +12,7 @@ import typer
 
 from tunesmith import __version__
 from tunesmith.cli import chat, data, doctor, quickstart, recipes, render, run, tune
-from tunesmith.cli.console import emit, leads
+from tunesmith.cli.console import apart, emit, leads
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 
@@ -54,11 +54,13 @@ def main() -> None:
     """Entry point of the console script."""
     share_the_cores()
     try:
-        app()
+        with apart():
+            app()
     except UserError as error:
         fail(error)
-    except KeyboardInterrupt:
-        print(tr("interrupted"), file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        if leads():
+            print(str(stop) or tr("interrupted"), file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)

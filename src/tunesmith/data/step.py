@@ -79,11 +79,13 @@ class Decision:
     rejects  why, for every row with no copies
     order    [sum of copies]: the rows as they come out, each as often as it has copies;
              None: as they came in, the copies of a row one after another
+    company  [rows, most]: rows that a row is completed with (`SetStep.complete`), -1 where there are fewer; or none
     """
 
     copies: "NDArray[numpy.uint32]"
     rejects: Mapping[int, Reject] = field(default_factory=dict)
     order: "NDArray[numpy.int64] | None" = None
+    company: "NDArray[numpy.int64] | None" = None
 
 
 class SetStep(Step, ABC):
@@ -96,6 +98,10 @@ class SetStep(Step, ABC):
     @abstractmethod
     def decide(self, rows: Rows) -> Decision:
         """What becomes of every row; the same rows have the same decision. Runs once."""
+
+    def complete(self, conversation: Conversation, company: Sequence[Conversation]) -> Conversation:
+        """A kept row as it is written, given the rows that the decision set beside it, if any. Changes nothing else."""
+        return conversation
 
 
 @cache

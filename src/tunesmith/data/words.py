@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from tunesmith.formats.prepared import SOURCE as SOURCE  # the tag that names the source a conversation came from
 from tunesmith.records import ROLES, Conversation, Message, Role
-
-SOURCE = "source"  # the tag that names the source a conversation came from
 
 
 def asked(conversation: Conversation) -> str:

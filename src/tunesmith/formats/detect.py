@@ -17,6 +17,7 @@ from tunesmith.formats import (
     natural_instructions,
     openai,
     preference,
+    prepared,
     prompts,
     self_instruct,
     sharegpt,
@@ -50,6 +51,7 @@ def made(module: ModuleType) -> Format:
 FORMATS: tuple[Format, ...] = tuple(
     made(module)
     for module in (
+        prepared,
         natural_instructions,
         hh_rlhf,
         preference,

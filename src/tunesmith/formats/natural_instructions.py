@@ -1,9 +1,12 @@
 """Natural Instructions, v1 and v2: a task definition and its `Instances`, or rows that repeat the definition.
 
 The definition, v1's prompt, things to avoid and cautions, and the input are parts of the question. The first
-listed output is the answer; the others are kept as tags named "reference".
+listed output is the answer; the others are kept as tags named "reference". Further tags name the task and its first
+category, as v2 tells them, and hold the task's positive examples, each as JSON under "example".
 """
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +24,8 @@ SECTIONS = (
 )
 INPUTS = ("input", "inputs")
 OUTPUTS = ("output", "outputs", "targets")
+EXAMPLES = "Positive Examples"
+NUMBERED = re.compile(r"(task\d+)-")  # v2's ids: the task, then a hash
 
 
 def matches(row: Row) -> bool:
@@ -40,7 +45,36 @@ def read(row: Row) -> list[Record]:
     first, *others = outputs(value)
     references = tuple(("reference", other) for other in others)
     messages = (question, said("assistant", ("", first)))
-    return [Conversation(messages, row.origin, **stated(row), tags=tags(value) + references)]
+    known = tags(value)
+    own = tuple((name, words) for name, words in told(row) if words and name not in dict(known))
+    return [Conversation(messages, row.origin, **stated(row), tags=known + own + examples(row) + references)]
+
+
+def told(row: Row) -> tuple[tuple[str, str], ...]:
+    """Task and category, as far as the file tells them."""
+    categories = row.header.get("Categories")
+    category = categories[0] if isinstance(categories, list) and categories else categories
+    numbered = NUMBERED.match(str(row.value.get("id") or ""))
+    return (
+        ("task", numbered[1] if numbered else ""),
+        ("category", category if isinstance(category, str) and category.isprintable() else ""),
+    )
+
+
+def examples(row: Row) -> tuple[tuple[str, str], ...]:
+    """The task's positive examples; v1 keeps them one level down, and writes "-" where it has none."""
+    nested = row.header.get("Examples")
+    found = (
+        row.header.get(EXAMPLES)
+        or row.value.get(EXAMPLES)
+        or (nested.get(EXAMPLES) if isinstance(nested, dict) else None)
+    )
+    kept = [example for example in found if is_example(example)] if isinstance(found, list) else []
+    return tuple(("example", json.dumps({key: example[key] for key in ("input", "output")})) for example in kept)
+
+
+def is_example(example: Any) -> bool:
+    return isinstance(example, dict) and all(isinstance(example.get(key), str) for key in ("input", "output"))
 
 
 def stated(row: Row) -> Provenance:
@@ -83,4 +117,6 @@ def write(record: Record) -> dict[str, Any]:
     others = [words for name, words in record.tags if name == "reference"]
     row: dict[str, Any] = {key: parts[name] for name, key in SECTIONS if name in parts}
     row |= {"input": parts["input"], "output": [answer.text, *others]}
-    return row | {name: words for name, words in record.tags if name != "reference"}
+    shown = [json.loads(words) for name, words in record.tags if name == "example"]
+    row |= {EXAMPLES: shown} if shown else {}
+    return row | {name: words for name, words in record.tags if name not in ("reference", "example")}

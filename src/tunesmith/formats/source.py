@@ -115,7 +115,9 @@ def folder(path: Path, format: str) -> Iterator[Source]:
 
 
 def data_files(path: Path) -> list[Path]:
-    """Sorted; hidden files and folders are left out, and registries, which are not data."""
+    """Sorted; hidden files and folders are left out, and registries, which are not data. Of prepared data, its rows."""
+    if (path / "data").is_dir() and (path / "rejects.parquet").is_file():
+        path = path / "data"
     found = [
         file
         for file in sorted(path.rglob("*"))

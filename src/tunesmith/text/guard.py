@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tunesmith.records import Message
+from tunesmith.records import Message, Part
 
 GUARD = "\ue000"  # a private-use character, put inside the text of a control token
 
@@ -15,11 +15,16 @@ def guarded(messages: Sequence[Message], known: Iterable[str], thinking: bool = 
 
 
 def guard_message(message: Message, tokens: tuple[str, ...], thinking: bool) -> Message:
-    parts = tuple(replace(part, text=guard_text(part.text, tokens)) for part in message.parts)
+    parts = tuple(guard_part(part, tokens) for part in message.parts)
     thought = guard_text(message.thinking, tokens) if thinking else ""
     if parts == message.parts and thought == message.thinking:
         return message
     return replace(message, parts=parts, thinking=thought)
+
+
+def guard_part(part: Part, tokens: tuple[str, ...]) -> Part:
+    text = guard_text(part.text, tokens)
+    return part if text == part.text else replace(part, text=text)
 
 
 def guard_text(text: str, tokens: tuple[str, ...]) -> str:

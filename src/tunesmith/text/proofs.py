@@ -39,6 +39,10 @@ class Rules:
     first: dict[str, str] = field(default_factory=dict)
     altered: int = 0
     first_altered: str = ""
+    bos: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bos = self.tokenizer.bos_token_id
 
     def check(self, rendered: Rendered) -> None:
         """Apply every rule to one rendered conversation."""
@@ -129,10 +133,10 @@ class Rules:
 
     def _second_bos(self, example: Example) -> str:
         """Two BOS together. A template may write one a turn; it is then in the prompt that serving sends."""
-        bos = self.tokenizer.bos_token_id
-        if bos is None or bos in self.renderer.stop_ids:
+        bos = self.bos
+        if bos is None or example.ids.count(bos) + example.encoder_ids.count(bos) < 2:
             return ""
-        if example.ids.count(bos) + example.encoder_ids.count(bos) < 2:
+        if bos in self.renderer.stop_ids:
             return ""
         doubled = [
             i for ids in (example.encoder_ids, example.ids) for i, (a, b) in enumerate(pairwise(ids)) if a == b == bos

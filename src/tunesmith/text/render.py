@@ -20,6 +20,7 @@ from tunesmith.records import Conversation, Document, Message, Origin, Refusal
 from tunesmith.text.dialect import Dialect, learn_dialect
 from tunesmith.text.guard import guarded, unguarded
 from tunesmith.text.mask import MASKS
+from tunesmith.text.pieces import Seams, encode_pieces, learn_seams
 from tunesmith.text.template import Template
 from tunesmith.text.tokenizer import (
     add_control_tokens,
@@ -90,6 +91,8 @@ class Renderer:
     opening   the ids with which the decoder of an encoder–decoder begins; none for a causal model
     added     the control tokens that were added
     control   text → id of all control tokens; the tokenizer is not to be given others later
+    unknown   the id for what the tokenizer cannot write, if it has one
+    end       the tokenizer's end of text, if it has one
     """
 
     template: Template
@@ -99,7 +102,10 @@ class Renderer:
     opening: tuple[int, ...] = ()
     added: tuple[str, ...] = ()
     control: dict[str, int] = field(default_factory=dict)
+    unknown: int | None = None
+    end: str | None = None
     _dialects: dict[bool, Dialect] = field(default_factory=dict)
+    _seams: Seams = field(init=False)
 
     def __post_init__(self) -> None:
         if self.opening and self.mask == "everything":
@@ -110,6 +116,9 @@ class Renderer:
         dialect = self._first_dialect()
         self.added = add_control_tokens(self.tokenizer, [*self.template.control_tokens, dialect.mark])
         self.control = control_tokens(self.tokenizer)
+        self.unknown = unknown_id(self.tokenizer)
+        self.end = self.tokenizer.eos_token
+        self._seams = learn_seams(self.tokenizer)
 
     def _first_dialect(self) -> Dialect:
         """The dialect for plain answers; of a template that only takes answers with thinking, that for those."""
@@ -143,7 +152,7 @@ class Renderer:
     def stop_ids(self) -> tuple[int, ...]:
         """Ids at which generation ends: end marks of the template, and the tokenizer's end of text."""
         marks = [dialect.mark for dialect in self._dialects.values()] or [self.dialect().mark]
-        ends = [*marks, str(self.tokenizer.eos_token)] if self.tokenizer.eos_token else marks
+        ends = [*marks, self.end] if self.end else marks
         return tuple(dict.fromkeys(self.control[token] for token in ends))
 
     @property
@@ -185,7 +194,7 @@ class Renderer:
                 for turn in draft
                 for text in (turn.prompt, turn.spoken if self.opening else turn.prompt + turn.spoken)
             ]
-            ids = iter(encode(self.tokenizer, texts))
+            ids = iter(encode_pieces(self.tokenizer, self._seams, texts))
             for conversation, draft in zip(chunk, drafts, strict=True):
                 if isinstance(draft, Refusal):
                     yield draft
@@ -228,7 +237,7 @@ class Renderer:
         """What keeps a turn from being learnt; empty if nothing does."""
         if self.opening and not prompt:
             return tr("the tokenizer writes nothing for the prompt of answer {number}", number=draft.number)
-        if unknown_id(self.tokenizer) in said:
+        if self.unknown is not None and self.unknown in said:
             missing = unwritable(self.tokenizer, draft.spoken)
             return tr("the tokenizer has no token for {text!r} in answer {number}", text=missing, number=draft.number)
         return ""

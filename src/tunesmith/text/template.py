@@ -88,12 +88,14 @@ def environment() -> ImmutableSandboxedEnvironment:
 def compiled(template: Template) -> jinja2.Template:
     """The template ready to run. Raises UserError when it is no valid Jinja."""
     try:
-        return environment().from_string(template.source)
+        made = environment().from_string(template.source)
     except jinja2.TemplateSyntaxError as error:
         raise UserError(
             tr("template {name}, line {line}: {error}", name=template.name, line=error.lineno, error=error),
             tr("mend the template, or choose another with template=NAME"),
         ) from error
+    made.globals = dict(made.globals)  # it is copied for each rendering, which takes long from a ChainMap
+    return made
 
 
 @cache

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -181,8 +182,17 @@ def encode_after(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int] |
 
 def decode_after(tokenizer: "PreTrainedTokenizerFast", before: Sequence[int], ids: Sequence[int]) -> str:
     """The text that `ids` add after `before`."""
-    head = list(before)[-8:]
-    return decode(tokenizer, [*head, *ids])[len(decode(tokenizer, head)) :]
+    return decode_tail(tokenizer, tuple(before[-8:]), tuple(ids))
+
+
+@lru_cache(maxsize=64)  # an answer is decoded where it is cut from its prompt, and right after in its proof
+def decode_tail(tokenizer: "PreTrainedTokenizerFast", head: tuple[int, ...], ids: tuple[int, ...]) -> str:
+    return decode(tokenizer, head + ids)[len(decode_head(tokenizer, head)) :]
+
+
+@lru_cache(maxsize=64)  # most prompts of a template end alike
+def decode_head(tokenizer: "PreTrainedTokenizerFast", head: tuple[int, ...]) -> str:
+    return decode(tokenizer, head)
 
 
 def spelled_after(

@@ -25,8 +25,11 @@ from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from tunesmith.artifact import sync_tree, write_json
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
 from tunesmith.models.load import brief, read_object
-from tunesmith.tune.parallel import from_leader, leads, rank, running
+from tunesmith.tune import zero
+from tunesmith.tune.parallel import from_leader, leads, local, running
 
 STATE = "state.json"
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # we tell torch so ourselves
@@ -138,35 +141,50 @@ def read_state(checkpoint: Path) -> State:
     return State(**read_object(checkpoint / STATE, ""))
 
 
-def restore_random(checkpoint: Path) -> None:
-    """Draw on from where this process was; one that did not exist then goes its own way."""
-    random = random_state()
+def restore_random(checkpoint: Path, reader: int) -> None:
+    """Draw on from where this reader of rows was; one that did not exist then goes its own way."""
+    random = random_state(reader)
     known = HuggingFaceStorageReader(str(checkpoint)).read_metadata().state_dict_metadata
     if all(name in known for name in random):
         load(random, storage_reader=HuggingFaceStorageReader(str(checkpoint)), no_dist=True)  # not all ask
-        set_random_state(random)
+        set_random_state(random, reader)
 
 
 def read(checkpoint: Path, tensors: dict[str, Any]) -> None:
-    """Fill the tensors with what the checkpoint holds under their names; all processes of the run together."""
+    """Fill the tensors with what the checkpoint holds under their names; all processes of the run together.
+
+    Raises UserError where it holds them under others: DeepSpeed's parts fit as many processes alone.
+    """
+    known = HuggingFaceStorageReader(str(checkpoint)).read_metadata().state_dict_metadata
+    if not known.keys() >= tensors.keys():
+        raise UserError(
+            tr("{path} was written with another tune.sharding, or by another number of processes", path=checkpoint),
+            tr("go on as the run was begun: the parts of tune.sharding=zero2 and zero3 fit nothing else"),
+        )
     load(tensors, storage_reader=HuggingFaceStorageReader(str(checkpoint)), no_dist=not running())
 
 
 def weights(model: nn.Module) -> dict[str, Any]:
     """The parameters that train and the buffers that are saved, by name; the rest comes with the base."""
     kept = set(model.state_dict())
-    named = {f"model/{name}": p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    held = zero.parts(model) or {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    named = {f"model/{name}": value for name, value in held.items()}
     return named | {f"buffer/{name}": value for name, value in model.named_buffers() if name in kept}
 
 
 def optimizer_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
     """Every tensor of the optimizer's state, under the name of its parameter; numbers as tensors of their own."""
-    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    names = stepped(model)
     found: dict[str, Any] = {}
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             found |= flat(value, f"optimizer/{names[parameter]}/{key}")
     return found
+
+
+def stepped(model: nn.Module) -> dict[Tensor, str]:
+    """What an optimizer of the model may step, each with its name."""
+    return {parameter: name for name, parameter in model.named_parameters()} | zero.rows(model)
 
 
 def flat(value: Any, name: str) -> dict[str, Tensor]:
@@ -179,7 +197,7 @@ def flat(value: Any, name: str) -> dict[str, Tensor]:
 
 def set_numbers(model: nn.Module, optimizer: Optimizer, read: Mapping[str, Any]) -> None:
     """Put the numbers among an optimizer's state back from the tensors that stood for them."""
-    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    names = stepped(model)
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             if not isinstance(value, Tensor):
@@ -199,19 +217,19 @@ def begin_state(optimizer: Optimizer) -> None:
         group["lr"] = rate
 
 
-def state_size(optimizer: Optimizer) -> int:
-    """Bytes of the optimizer's state."""
-    values = (value for state in optimizer.state.values() for value in state.values())
+def state_size(optimizer: Optimizer, here: bool = False) -> int:
+    """Bytes of the optimizer's state; `here`, of what this process holds of it."""
+    values = (local(value) if here else value for state in optimizer.state.values() for value in state.values())
     return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
 
 
-def random_state() -> dict[str, Tensor]:
-    """This process's random numbers, on its CPU and its GPU."""
-    found = {f"random/{rank()}/cpu": torch.get_rng_state()}
-    return found | ({f"random/{rank()}/cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+def random_state(reader: int) -> dict[str, Tensor]:
+    """This process's random numbers, on its CPU and its GPU; processes that read the same rows have the same."""
+    found = {f"random/{reader}/cpu": torch.get_rng_state()}
+    return found | ({f"random/{reader}/cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
 
 
-def set_random_state(state: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(state[f"random/{rank()}/cpu"])
+def set_random_state(state: Mapping[str, Tensor], reader: int) -> None:
+    torch.set_rng_state(state[f"random/{reader}/cpu"])
     if torch.cuda.is_available():
-        torch.cuda.set_rng_state(state[f"random/{rank()}/cuda"])
+        torch.cuda.set_rng_state(state[f"random/{reader}/cuda"])

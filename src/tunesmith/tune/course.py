@@ -11,19 +11,21 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
+from tunesmith.messages import tr
 from tunesmith.models.adapted import bare
 from tunesmith.models.operations import ideal_seconds
 from tunesmith.models.precision import Precision
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
-from tunesmith.tune import checkpoint, feed
+from tunesmith.tune import checkpoint, feed, zero
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.ema import Average
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.feed import Layout
+from tunesmith.tune.leaving import Left, heeded
 from tunesmith.tune.loop import Report, Work, fit
 from tunesmith.tune.optimizer import make_optimizer
-from tunesmith.tune.parallel import leads, rank, world_size
+from tunesmith.tune.parallel import data_rank, data_ranks, leads, world_size
 from tunesmith.tune.samples import ask
 from tunesmith.tune.save import Saver
 from tunesmith.tune.schedule import schedule
@@ -55,16 +57,21 @@ class Course:
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.model, self.budget, self.lr_ratio)
         self.ema = Average(self.model, self.budget.ema) if self.budget.ema else None
+        self.ideal = ideal_seconds(bare(self.model), self.precision) / world_size()
+        if self.budget.sharding in zero.STAGES:
+            zero.divide(self.model, self.optimizer, self.budget)
 
     def resume(self) -> None:
         """Go back to the last checkpoint."""
-        checkpoint.begin_state(self.optimizer)
+        with zero.stepping(self.model, self.optimizer):
+            checkpoint.begin_state(self.optimizer)
         moving = self.moving()
         checkpoint.read(self.space.checkpoints / "last", moving)
+        zero.reread(self.model)
         checkpoint.set_numbers(self.model, self.optimizer, moving)
         if self.ema:
             self.ema.updates = self.state.step
-        checkpoint.restore_random(self.space.checkpoints / "last")
+        checkpoint.restore_random(self.space.checkpoints / "last", data_rank(self.model))
         if leads():
             for name in (LOG, EVALUATIONS, SAMPLES):
                 self.space.cut(name, self.state.step)
@@ -72,6 +79,7 @@ class Course:
     def back_to(self, name: str) -> None:
         """Put the weights of a checkpoint into the model."""
         checkpoint.read(self.space.checkpoints / name, self.kept())
+        zero.reread(self.model)
 
     def moving(self) -> dict[str, Any]:
         """All tensors that training changes, by name."""
@@ -99,20 +107,31 @@ class Course:
         plan = feed.plan(len(self.train), self.budget)
         if self.held and self.state.step == 0:
             self.evaluate(0)
-        self.ideal = ideal_seconds(bare(self.model), self.precision) / world_size()
         self.watch.begin(len(plan), self.state.step)
         steps = (self.work(chosen) for chosen in plan[self.state.step :])
         lr_at = schedule(self.budget, len(plan))
         reports = fit(
             self.model, steps, self.optimizer, lr_at, self.budget.max_grad_norm, self.precision, self.state.step
         )
-        for report in reports:
-            self.after(report, len(plan))
+        with heeded() as asked:
+            for report in reports:
+                self.after(report, len(plan))
+                if report.step < len(plan) and asked():
+                    self.leave()
+
+    def leave(self) -> None:
+        """Keep where the run stands, and end it."""
+        self.settle()
+        if (self.space.checkpoints / "last").resolve().name != f"step-{self.state.step:06d}":
+            self.checkpoint()
+            self.settle()
+        raise Left(tr("asked to leave after step {step}: --resume goes on from there", step=self.state.step))
 
     def work(self, chosen: Sequence[int]) -> list[Work]:
         """This rank's part of one step."""
         examples = [self.train[index] for index in chosen]
-        return [Work(self.objective, self.layout.batches(examples, rank(), world_size()))]
+        batches = self.layout.batches(examples, data_rank(self.model), data_ranks(self.model))
+        return [Work(self.objective, batches)]
 
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
@@ -157,7 +176,8 @@ class Course:
         """Begin to write where the run stands; what was being written comes first."""
         self.settle()
         state = replace(self.state, seconds=self.seconds)
-        self.writer.write(self.space.checkpoints, self.moving() | checkpoint.random_state(), state)
+        random = checkpoint.random_state(data_rank(self.model))
+        self.writer.write(self.space.checkpoints, self.moving() | random, state)
 
     def settle(self) -> None:
         """Put the checkpoint that is being written in place; from the first one on, OUT is there."""

@@ -9,7 +9,7 @@ from tunesmith.batch import Example
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.tune.feed import Layout
-from tunesmith.tune.parallel import compute, rank, sum_over_ranks, world_size
+from tunesmith.tune.parallel import compute, data_rank, data_ranks, sum_over_ranks
 
 
 @torch.no_grad()
@@ -23,9 +23,9 @@ def held_out_loss(
     """Mean over all terms of the examples, with dropout off."""
     model.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=model.device)
-    for batch in layout.batches(examples, rank(), world_size()):
+    for batch in layout.batches(examples, data_rank(model), data_ranks(model)):
         with arithmetic(precision, model.device):
             loss = compute(model, objective, batch.to(model.device)).loss
         totals += torch.stack([loss.double(), objective.terms(batch).to(loss.device)])
-    loss_sum, terms = sum_over_ranks(totals).tolist()
+    loss_sum, terms = sum_over_ranks(model, totals).tolist()
     return float(loss_sum / terms)

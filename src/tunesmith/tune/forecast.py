@@ -9,12 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tunesmith.models.surgery.base import sizes
-from tunesmith.tune import feed
+from tunesmith.models.surgery.base import count, sizes
+from tunesmith.tune import feed, zero
 from tunesmith.tune.checkpoint import state_size
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.loop import fit
+from tunesmith.tune.parallel import world_size
 from tunesmith.tune.run import begin
 from tunesmith.tune.shortcuts import Way
 from tunesmith.tune.watch import Watcher, peak_memory
@@ -71,7 +72,7 @@ def measured(course: Course) -> Forecast:
         tokens_per_second=rate,
         seconds=sum(counts) / rate,
         peak_memory_bytes=peak_memory(),
-        checkpoint_bytes=weights_size(course) + state_size(course.optimizer) + average_size(course),
+        checkpoint_bytes=weights_size(course) + optimizer_size(course) + average_size(course),
         trainable_parameters=trainable,
         way=str(Way(**course.state.way)),
     )
@@ -93,6 +94,11 @@ def time_steps(course: Course, steps: Sequence[Sequence[int]]) -> list[float]:
     return [after - before for before, after in pairwise(marks)]
 
 
+def optimizer_size(course: Course) -> int:
+    """Bytes of the optimizer's state, over all processes where DeepSpeed divided it."""
+    return state_size(course.optimizer) * (world_size() if zero.zero(course.model) else 1)
+
+
 def average_size(course: Course) -> int:
     """Bytes of a running average of the weights."""
     return sum(part.numel() * part.element_size() for part in course.ema.weights.values()) if course.ema else 0
@@ -102,4 +108,4 @@ def weights_size(course: Course) -> int:
     """Bytes of what is saved of the model: all of it, or what an adapter adds."""
     adapted = hasattr(course.model, "peft_config")
     parts = [part for part in course.model.parameters() if part.requires_grad or not adapted]
-    return sum(part.numel() * part.element_size() for part in parts)
+    return sum(count(part) * part.element_size() for part in parts)

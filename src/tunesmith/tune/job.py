@@ -17,6 +17,7 @@ from tunesmith.objectives.base import Objective
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.proof import Proof
 from tunesmith.recipe import Budget, Prefix, Prompt, Ptuning, Tune
+from tunesmith.tune import zero
 from tunesmith.tune.feed import fingerprint
 
 # settings of the budget that a resumed run may change: they leave the result as it is
@@ -64,6 +65,7 @@ def refuse_contradictions(job: Job) -> None:
     """Settings of which one would be passed over in silence, or that cannot be met here."""
     stage = job.stage
     refuse_unavailable(stage.tune)
+    zero.refuse(stage)
     if job.model.config.is_encoder_decoder:
         refuse_for_encoders(stage)
     if stage.tune.precision == "bf16_sr" and stage.adapter != "full":
@@ -99,6 +101,13 @@ def refuse_contradictions(job: Job) -> None:
             tr("tune.sharding=full splits a model that trains in full or by plain LoRA, rsLoRA or DoRA"),
             tr("set tune.sharding=none: an adapter leaves little to split"),
         )
+    if stage.tune.sharding == "full" and stage.tune.optimizer == "adafactor":
+        raise UserError(
+            tr("tune.optimizer=adafactor sums over rows and columns that tune.sharding=full has on several processes"),
+            tr("set tune.optimizer=adamw, or tune.sharding=none"),
+        )
+    if stage.tune.sharding == "tensor":
+        refuse_for_tensor(stage)
     if job.stage.tune.keep == "best" and not job.stage.tune.eval_share:
         raise UserError(
             tr("tune.keep=best needs examples to measure by, and tune.eval_share is 0"),
@@ -112,12 +121,36 @@ def refuse_for_encoders(stage: Tune) -> None:
         "tune.neftune_alpha": bool(stage.tune.neftune_alpha),
         "tune.residual_dropout": bool(stage.tune.residual_dropout),
         f"adapter={stage.adapter}": bool(virtual_tokens(stage)),
+        "tune.sharding=tensor": stage.tune.sharding == "tensor",
     }
     for name, asked in one_sided.items():
         if asked:
             raise UserError(
                 tr("{name} is made for models without an encoder, and this base has one", name=name),
                 tr("leave it out, or use a causal base"),
+            )
+
+
+def refuse_for_tensor(stage: Tune) -> None:
+    """What asks for whole layers: DoRA for the length of their columns, other adapters' vectors for their width."""
+    budget = stage.tune
+    if stage.adapter != "full" and (stage.adapter != "lora" or stage.lora.variant not in ("plain", "rslora")):
+        raise UserError(
+            tr("tune.sharding=tensor splits a model that trains in full or by plain LoRA or rsLoRA"),
+            tr("set tune.sharding=none, or adapter=lora with lora.variant=plain"),
+        )
+    needs_whole = {
+        "tune.optimizer=adafactor": budget.optimizer == "adafactor",
+        "tune.optimizer=adamw8bit": budget.optimizer == "adamw8bit",
+        "tune.precision=bf16_sr": budget.precision == "bf16_sr",
+        "tune.liger=true": budget.liger,
+        "tune.compile=true": budget.compile,
+    }
+    for name, asked in needs_whole.items():
+        if asked:
+            raise UserError(
+                tr("{name} works on whole layers, and tune.sharding=tensor leaves each process a part", name=name),
+                tr("leave it out, or set tune.sharding=none"),
             )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
@@ -16,8 +15,8 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
-from tunesmith.tune.optimizer import trainable
-from tunesmith.tune.parallel import compute, sum_gradients, sum_over_ranks, whole
+from tunesmith.tune import zero
+from tunesmith.tune.parallel import backward, clip_gradients, compute, sum_gradients, sum_over_ranks
 from tunesmith.tune.schedule import Schedule
 
 
@@ -74,20 +73,27 @@ def fit(
     done: int = 0,
 ) -> Iterator[Report]:
     """Train from step `done` + 1 on, yielding one report a step; the caller logs, evaluates, saves or stops."""
+    divided = zero.zero(model)
     for number, step in enumerate(steps, done + 1):
         start = time.perf_counter()
         model.train()
         for group in optimizer.param_groups:
             group["lr"] = lr_at(number - 1) * group.get("scale", 1.0)
         totals = [accumulate(model, work, precision) for work in step]
-        sum_gradients(trainable(model))
-        norm = whole(clip_grad_norm_(trainable(model), max_grad_norm))
+        norm = zero.step(divided) if divided else clip(model, max_grad_norm)
         grad_norm, *sums = torch.cat([norm.double()[None].to(model.device), *totals]).tolist()  # waits for the device
         report = summary(number, lr_at(number - 1), grad_norm, [work.objective.metrics for work in step], sums)
         refuse_non_finite(report)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        if not divided:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         yield replace(report, seconds=time.perf_counter() - start)
+
+
+def clip(model: PreTrainedModel, max_grad_norm: float) -> Tensor:
+    """Sum the gradients over all ranks and bound their norm; the norm before."""
+    sum_gradients(model)
+    return clip_gradients(model, max_grad_norm)
 
 
 def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tensor:
@@ -100,15 +106,15 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
     for batch in work.batches:
         targets = (batch.weights != 0).sum()
         counts += torch.stack([work.objective.terms(batch), batch.read() * (targets > 0), targets]).to(device)
-    terms, *counted = sum_over_ranks(counts)
+    terms, *counted = sum_over_ranks(model, counts)
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:
         with arithmetic(precision, device):
             sums = compute(model, work.objective, batch.to(device))
-        (work.weight * sums.loss / terms).backward()
+        backward(model, work.weight * sums.loss / terms)
         values = [work.weight * sums.loss.detach(), *(sums.metrics[name] for name in work.objective.metrics)]
         measured += torch.stack(values) / terms
-    return torch.cat([torch.stack(counted), sum_over_ranks(measured)])
+    return torch.cat([torch.stack(counted), sum_over_ranks(model, measured)])
 
 
 def summary(step: int, lr: float, grad_norm: float, names: Sequence[tuple[str, ...]], sums: Sequence[float]) -> Report:

@@ -15,6 +15,7 @@ from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
+from tunesmith.tune import zero
 from tunesmith.tune.checkpoint import begin_state, state_size
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.optimizer import make_optimizer
@@ -104,12 +105,19 @@ def measure(
             batch = replace(layout, shared=False).batch(rows).to(model.device)
             sizes.append(layout.cost(rows))
             peaks.append(peak_of_pass(model, objective, batch, precision))
-        optimizer = make_optimizer(model, budget)
-        begin_state(optimizer)
-        held = state_size(optimizer)
+        held = state_to_come(model, budget)
     model.zero_grad(set_to_none=True)
     per_token = max(0.0, (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])) if sizes[1] > sizes[0] else 0.0
     return Need(peaks[1] - per_token * sizes[1] + held, per_token)
+
+
+def state_to_come(model: PreTrainedModel, budget: Budget) -> int:
+    """Bytes that the optimizer will hold; DeepSpeed makes them when it divides the model, later."""
+    if budget.sharding in zero.STAGES:
+        return zero.state_to_come(model)
+    optimizer = make_optimizer(model, budget)
+    begin_state(optimizer)
+    return state_size(optimizer, here=True)
 
 
 def filling(row: Example, tokens: int) -> list[Example]:

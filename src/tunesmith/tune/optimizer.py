@@ -1,9 +1,9 @@
 """Optimizers over the parameters that train."""
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
-import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.optim import Adafactor, AdamW, Optimizer
@@ -21,12 +21,14 @@ def make_optimizer(model: nn.Module, budget: Budget, lr_ratio: float = 1.0) -> O
     """The optimizer that the budget names; weight decay on matrices only, not on biases and norms.
 
     The second matrices of low-rank adapters learn `lr_ratio` times as fast: every group's rate is its "scale" of
-    what the schedule says.
+    what the schedule says. Parameters that are spread over processes (DTensor) and whole ones form groups of their own,
+    since torch moves the parameters of a group in one call and takes no mixture.
     """
     refuse_sharded(model, budget)
     groups: Groups = []
-    for faster in (False, True):
-        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad and (SECOND in name) == faster]
+    parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    for faster, spread in product((False, True), (False, True)):
+        named = [(name, p) for name, p in parameters if (SECOND in name, isinstance(p, DTensor)) == (faster, spread)]
         scale = lr_ratio if faster else 1.0
         for decay, chosen in (
             (budget.weight_decay, [p for _, p in named if p.ndim >= 2]),
@@ -72,7 +74,3 @@ OPTIMIZERS: dict[str, Callable[[Groups, Budget], Optimizer]] = {
     "adamw8bit": adamw8bit,
     "adafactor": adafactor,
 }
-
-
-def trainable(model: nn.Module) -> list[torch.nn.Parameter]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -1,8 +1,8 @@
 """One run in several processes, on torch.distributed itself.
 
-A process is one of those that torchrun starts (its environment says which). Either each holds the whole model and
-gradients are summed over all, or FSDP2 splits parameters, gradients and optimizer between them. Without other
-processes every function here is the identity.
+A process is one of those that torchrun starts (its environment says which). Each holds the whole model and gradients
+are summed over all, or FSDP2 splits parameters, gradients and optimizer between them, or each computes its part of
+every layer on the same rows (see tensor_parallel). Without other processes every function here is the identity.
 """
 
 import os
@@ -19,13 +19,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from torch.nn import Parameter
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from transformers import PreTrainedModel
 
 from tunesmith.batch import Batch
-from tunesmith.errors import UserError
-from tunesmith.messages import tr
 from tunesmith.models.layers import blocks
 from tunesmith.objectives.base import Objective, Sums
+from tunesmith.tune import zero
 
 T = TypeVar("T")
 BUCKET = 1 << 23  # numbers that are summed over the ranks in one message: 32 MB of fp32
@@ -58,6 +58,20 @@ def world_size() -> int:
     return dist.get_world_size() if running() else 1
 
 
+def copies(model: nn.Module) -> int:
+    """How many processes read the same rows together: all that compute parts of one layer, else 1."""
+    return world_size() if is_split(model) and not isinstance(model, FSDPModule) else 1
+
+
+def data_rank(model: nn.Module) -> int:
+    """Which share of a step's rows this process reads, of `data_ranks`."""
+    return rank() // copies(model)
+
+
+def data_ranks(model: nn.Module) -> int:
+    return world_size() // copies(model)
+
+
 def leads() -> bool:
     """Whether this process is the one that writes and speaks."""
     return rank() == 0
@@ -88,10 +102,10 @@ def max_over_ranks(value: Tensor) -> Tensor:
     return value
 
 
-def own_randomness(seed: int) -> None:
-    """Let no two processes draw the same dropout masks."""
-    if rank():
-        torch.manual_seed(seed + rank() * 1_000_003)
+def own_randomness(model: nn.Module, seed: int) -> None:
+    """Let no two processes draw the same dropout masks, unless they read the same rows: those must."""
+    if data_rank(model):
+        torch.manual_seed(seed + data_rank(model) * 1_000_003)
 
 
 def device() -> torch.device:
@@ -99,21 +113,27 @@ def device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def sum_over_ranks(value: Tensor) -> Tensor:
-    """The same tensor, holding the sum over all ranks."""
+def sum_over_ranks(model: nn.Module, value: Tensor) -> Tensor:
+    """The same tensor, holding the sum over all rows of the step, the same on every rank to the last bit."""
     if running():
         dist.all_reduce(value)
+        value /= copies(model)
     return value
 
 
-def sum_gradients(parameters: Sequence[Parameter]) -> None:
-    """Sum .grad over all ranks, many in one message; those that FSDP2 splits it has summed already."""
+def sum_gradients(model: nn.Module) -> None:
+    """Sum .grad over all rows of the step, many in one message; what is split over the ranks is summed already.
+
+    Ranks that read the same rows have the same sums already, but for the last bits: they take the mean, lest their
+    copies of a parameter drift apart.
+    """
     if not running():
         return
-    gradients = [gradient(parameter) for parameter in parameters if not isinstance(parameter, DTensor)]
-    for bucket in buckets(gradients):
+    held = [p for p in model.parameters() if p.requires_grad and not isinstance(p, DTensor)]
+    for bucket in buckets([gradient(parameter) for parameter in held]):
         flat = torch.cat([part.reshape(-1) for part in bucket])
         dist.all_reduce(flat)
+        flat /= copies(model)
         for part, summed in zip(bucket, flat.split([part.numel() for part in bucket]), strict=True):
             part.copy_(summed.view_as(part))
 
@@ -139,11 +159,6 @@ def buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 def shard(model: PreTrainedModel) -> PreTrainedModel:
     """Split every block's parameters over all ranks (FSDP2); each is put together only while it computes."""
-    if not running():
-        raise UserError(
-            tr("tune.sharding=full splits the model over several processes, and there is one"),
-            tr("add --processes N, or set tune.sharding=none"),
-        )
     mesh = init_device_mesh(device().type, (world_size(),))
     for module in (*blocks(model), model):
         split = fully_shard(module, mesh=mesh, reshard_after_forward=True)  # after evaluation too: no backward follows
@@ -165,7 +180,14 @@ def compute(model: PreTrainedModel, objective: Objective, batch: Batch) -> Sums:
     """The objective's sums on a batch that is on the model's device."""
     if isinstance(model, FSDPModule):
         return Sums(*cast(Any, model).objective_sums(objective, batch))
+    if divided := zero.zero(model):
+        return zero.compute(divided, objective, batch)
     return objective(model, batch)
+
+
+def backward(model: PreTrainedModel, loss: Tensor) -> None:
+    """Add the loss's gradient to what will be summed over the ranks. DeepSpeed divides by their number."""
+    (loss * world_size() if zero.zero(model) else loss).backward()
 
 
 @contextmanager
@@ -182,7 +204,21 @@ def opened(model: nn.Module) -> Iterator[None]:
 
 
 def is_split(model: nn.Module) -> bool:
-    return isinstance(model, FSDPModule)
+    """Whether some parameter is spread over the ranks."""
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def clip_gradients(model: nn.Module, largest: float) -> Tensor:
+    """Shrink all .grad so that their common norm is at most `largest`; the norm before."""
+    kinds: dict[bool, list[Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            kinds.setdefault(isinstance(parameter, DTensor), []).append(parameter)  # torch takes no mixed lists
+    norms = [whole(get_total_norm([gradient(parameter) for parameter in kind])) for kind in kinds.values()]
+    norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+    for kind in kinds.values():
+        clip_grads_with_norm_(kind, largest, norm)
+    return norm
 
 
 def local(value: Tensor) -> Tensor:
@@ -198,6 +234,6 @@ def whole(value: Tensor) -> Tensor:
 def whole_state(model: nn.Module) -> dict[str, Tensor] | None:
     """Of a split model, all weights in the memory of the leading process; None of a whole one."""
     if not is_split(model):
-        return None
+        return zero.whole_state(model)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     return cast(dict[str, Tensor], get_model_state_dict(model, options=options))

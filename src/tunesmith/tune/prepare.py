@@ -25,10 +25,10 @@ from tunesmith.models.surgery.residual_dropout import ResidualDropout
 from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
-from tunesmith.tune import proofs
+from tunesmith.tune import proofs, tensor_parallel
 from tunesmith.tune.feed import collate
 from tunesmith.tune.job import Job, virtual_tokens, vocabulary_size
-from tunesmith.tune.parallel import shard
+from tunesmith.tune.parallel import running, shard
 
 UNMET = 10  # times less probable than one word in the whole vocabulary
 
@@ -42,10 +42,21 @@ def load_base(stage: Tune) -> PreTrainedModel:
 
 def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model ready to train, and the proofs that an adapter (if any) starts as it should."""
-    if job.stage.tune.sharding == "none":
+    if job.stage.tune.sharding not in ("full", "tensor"):
         return changed(job, merged(job.model).to(device), sample)  # type: ignore[arg-type]  # lacks self
+    if not running():
+        raise UserError(
+            tr(
+                "tune.sharding={sharding} splits the model over several processes, and there is one",
+                sharding=job.stage.tune.sharding,
+            ),
+            tr("add --processes N, or set tune.sharding=none"),
+        )
     model, made = changed(job, merged(job.model), sample)
-    return shard(model), made
+    if job.stage.tune.sharding == "full":
+        return shard(model), made
+    model, proof = tensor_parallel.split_proved(model, job.objective, sample, job.pad)
+    return model, [*made, proof]
 
 
 def changed(job: Job, model: PreTrainedModel, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:

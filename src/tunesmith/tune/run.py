@@ -100,8 +100,9 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
             made.append(proof)
         state = first_state(job, made, way, precision, fit)
     else:
+        require(made, tr("go on with the tune.sharding that the run was begun with"))
         way = shortcuts.again(model, state.way)
-    parallel.own_randomness(budget.seed)
+    parallel.own_randomness(model, budget.seed)
     save = Saver(job.tokenizer, job.stop_ids, job.stage.base)
     layout, objective = way.layout(state.micro_tokens, job.pad, budget.loss_per), job.objective.with_fused(way.fused)
     if budget.neftune_alpha:

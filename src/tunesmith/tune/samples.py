@@ -39,9 +39,10 @@ def ask(model: PreTrainedModel, examples: Sequence[Example], save: Saver, precis
     model.eval()
     stops = as_list(generation(model, save.tokenizer, save.stop_ids).eos_token_id)
     made = []
-    with opened(model), own_attention(bare(model)), arithmetic(precision, model.device):
+    with own_attention(bare(model)), arithmetic(precision, model.device):
         for prompt, reference in map(halves, examples):
-            answer = list(generate(model, prompt, stops, Sampling(max_new_tokens=LONGEST)))
+            with opened(model):  # anew for each: a forward pass of the whole closes it
+                answer = list(generate(model, prompt, stops, Sampling(max_new_tokens=LONGEST)))
             made.append(in_words(save.tokenizer, prompt, answer, reference))
     return made
 

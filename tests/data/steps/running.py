@@ -46,13 +46,16 @@ def run(step: Step, conversations: Sequence[Conversation]) -> tuple[list[Convers
                     kept.append(outcome)
     else:
         assert isinstance(step, SetStep)
-        decision = step.decide(Memory(step, conversations))
+        rows = Memory(step, conversations)
+        decision = step.decide(rows)
         assert len(decision.copies) == len(conversations)
         order = numpy.repeat(numpy.arange(len(conversations)), decision.copies)
         if decision.order is not None:
             assert sorted(decision.order) == order.tolist(), "each row as often as it has copies"
             order = decision.order
-        kept = [conversations[row] for row in order]
+        for row in order:
+            company = [] if decision.company is None else [int(one) for one in decision.company[row] if one >= 0]
+            kept.append(step.complete(conversations[row], rows.fetch(company)))
         rejects = [(row, decision.rejects[row]) for row, copies in enumerate(decision.copies) if not copies]
     assert {reject.reason for _, reject in rejects} <= set(step.REASONS)
     return kept, rejects

@@ -58,7 +58,7 @@ class Difficulty(SetStep):
     def decide(self, rows: Rows) -> Decision:
         import numpy as np
 
-        from tunesmith.data.draw import column
+        from tunesmith.data.chance import column
         from tunesmith.data.verdict import keep
 
         found = difficulties(column(rows.sketches["given"]), column(rows.sketches["alone"]), self.ratio)

@@ -23,11 +23,11 @@ class Diverse(SetStep):
     Time grows with conversations times centres.
 
     rows          how many are kept
-    encoder       folder or hub id of a model that embeds; empty: by character n-grams, without a model
+    encoder       folder or hub id of a model that embeds; hashed: by character n-grams, without a model
     """
 
     rows: int
-    encoder: str = ""
+    encoder: str = "hashed"
 
     REASONS: ClassVar = ("near to one that is kept",)
     EXAMPLE: ClassVar = "diverse: {rows: 1000}"
@@ -35,9 +35,9 @@ class Diverse(SetStep):
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         from pyarrow.lib import FixedSizeListArray, RecordBatch
 
-        from tunesmith.data.embed import embed
+        from tunesmith.data.encoder import encoder
 
-        points = embed([asked(conversation) for conversation in conversations], self.encoder)
+        points = encoder(self.encoder)([asked(conversation) for conversation in conversations])
         return RecordBatch.from_pydict({"point": FixedSizeListArray.from_arrays(points.ravel(), points.shape[1])})
 
     def decide(self, rows: Rows) -> Decision:

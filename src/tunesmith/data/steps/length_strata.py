@@ -46,7 +46,7 @@ class LengthStrata(SetStep):
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         from pyarrow.lib import RecordBatch
 
-        from tunesmith.data.draw import key_column
+        from tunesmith.data.chance import key_column
 
         lengths = [len(TEXTS[self.of](conversation)) for conversation in conversations]
         return RecordBatch.from_pydict({"length": lengths, "key": key_column(conversations)})
@@ -54,7 +54,7 @@ class LengthStrata(SetStep):
     def decide(self, rows: Rows) -> Decision:
         import numpy as np
 
-        from tunesmith.data.draw import column, draws, places
+        from tunesmith.data.chance import column, draws, places
         from tunesmith.data.mix import level
         from tunesmith.data.verdict import keep
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyarrow.lib import RecordBatch
 
-    from tunesmith.data.draw import Keys
+    from tunesmith.data.chance import Keys
 
 Part = tuple[str, str]  # group and name
 
@@ -73,7 +73,7 @@ class Mix(SetStep):
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         from pyarrow.lib import RecordBatch
 
-        from tunesmith.data.draw import key_column
+        from tunesmith.data.chance import key_column
 
         groups = [tag(conversation, self.within) for conversation in conversations]
         names = [tag(conversation, self.by) for conversation in conversations]
@@ -82,7 +82,7 @@ class Mix(SetStep):
     def decide(self, rows: Rows) -> Decision:
         import numpy as np
 
-        from tunesmith.data.draw import column
+        from tunesmith.data.chance import column
 
         parts, part = parts_of(rows)
         sizes = dict(zip(parts, np.bincount(part, minlength=len(parts)).tolist(), strict=True))
@@ -151,7 +151,7 @@ def parts_of(rows: Rows) -> tuple[list[Part], "NDArray[numpy.int64]"]:
     """All parts in order of name, and [rows] the number of each row's own."""
     import numpy as np
 
-    from tunesmith.data.draw import numbered
+    from tunesmith.data.chance import numbered
 
     groups, group = numbered(rows.sketches["group"])
     names, name = numbered(rows.sketches["name"])
@@ -165,7 +165,7 @@ def drawn(
     """One epoch: [sum of `wanted`] row numbers, shuffled. No row comes twice before all of its part have come once."""
     import numpy as np
 
-    from tunesmith.data.draw import draws, places, scatter
+    from tunesmith.data.chance import draws, places, scatter
 
     chance = draws(keys, *seed)
     sizes = np.bincount(part, minlength=len(wanted))

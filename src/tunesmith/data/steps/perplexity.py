@@ -48,7 +48,7 @@ class Perplexity(SetStep):
     def decide(self, rows: Rows) -> Decision:
         import numpy as np
 
-        from tunesmith.data.draw import column
+        from tunesmith.data.chance import column
         from tunesmith.data.verdict import keep
 
         found = np.exp(column(rows.sketches["nll"]))

@@ -33,7 +33,7 @@ class Quota(SetStep):
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         from pyarrow.lib import RecordBatch
 
-        from tunesmith.data.draw import key_column
+        from tunesmith.data.chance import key_column
 
         values = [tag(conversation, self.by) for conversation in conversations]
         return RecordBatch.from_pydict({"value": values, "key": key_column(conversations)})
@@ -41,7 +41,7 @@ class Quota(SetStep):
     def decide(self, rows: Rows) -> Decision:
         import numpy as np
 
-        from tunesmith.data.draw import column, draws, numbered, places
+        from tunesmith.data.chance import column, draws, numbered, places
         from tunesmith.data.verdict import keep
 
         names, values = numbered(rows.sketches["value"])

@@ -25,14 +25,14 @@ class Shuffle(SetStep):
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         from pyarrow.lib import RecordBatch
 
-        from tunesmith.data.draw import key_column
+        from tunesmith.data.chance import key_column
 
         return RecordBatch.from_pydict({"key": key_column(conversations)})
 
     def decide(self, rows: Rows) -> Decision:
         import numpy as np
 
-        from tunesmith.data.draw import column, draws
+        from tunesmith.data.chance import column, draws
 
         drawn = draws(column(rows.sketches["key"]), self.seed)
         return Decision(np.ones(len(drawn), np.uint32), order=np.argsort(drawn, kind="stable"))

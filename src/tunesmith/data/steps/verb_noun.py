@@ -31,7 +31,7 @@ class VerbNoun(SetStep):
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
         from pyarrow.lib import RecordBatch
 
-        from tunesmith.data.draw import key_column
+        from tunesmith.data.chance import key_column
         from tunesmith.data.verbs import verb_noun
 
         pairs = [" ".join(verb_noun(asked(conversation)) or ()) for conversation in conversations]
@@ -40,7 +40,7 @@ class VerbNoun(SetStep):
     def decide(self, rows: Rows) -> Decision:
         import numpy as np
 
-        from tunesmith.data.draw import column, draws, numbered, places
+        from tunesmith.data.chance import column, draws, numbered, places
         from tunesmith.data.verdict import keep
 
         names, pairs = numbered(rows.sketches["pair"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.steps.running import talk
-from tunesmith.data.draw import draws, key, key_column, places
+from tunesmith.data.chance import draws, key, key_column, places
 
 
 def test_what_is_drawn_stays_the_same_for_ever():

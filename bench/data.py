@@ -1,0 +1,101 @@
+"""Preparing data against the usual ways, in records per CPU-second, with how the cost grows.
+
+    make bench-peers && python -m bench.data [--quick] [--json]
+
+Rendering and tokenizing against TRL's own preparation, near duplicates against datasketch, the novelty rule against the
+loop over rouge_score, decontamination, and the whole of `tunesmith data prepare`. Rows are real ones, resampled with
+edits. Rates are per CPU-second of the process, since wall time on a shared machine says little.
+The last line of --json is one object.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.dedup import decontamination, dedup, novelty, resampled
+from bench.prepare import prepare
+from tunesmith.data import engines
+from tunesmith.data.plan import load
+from tunesmith.data.preparing import prepare as run
+from tunesmith.formats import named
+
+SIZES, QUICK = (10_000, 100_000, 1_000_000), (2_500, 10_000)
+NANO = Path(__file__).resolve().parent.parent / "src/tunesmith/models/nano/weights"
+
+
+class Silent:
+    """Nobody looks on."""
+
+    def begin(self, name: str, total: int) -> None: ...
+
+    def advance(self, rows: int, done: int) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+def whole(n: int) -> dict[str, Any]:
+    """The default steps over n rows, in one process of their own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool, tempfile.TemporaryDirectory() as folder:
+        return pool.apply(measured, (n, folder))
+
+
+def measured(n: int, folder: str) -> dict[str, Any]:
+    rows = Path(folder, "rows.jsonl")
+    with rows.open("w", encoding="utf-8") as handle:
+        for row in resampled(n):
+            handle.write(json.dumps(named("openai").write(row)) + "\n")
+    before, start = peak(), time.process_time()
+    with engines.local(1) as engine:
+        report = run(load([str(rows)]), Path(folder, "out"), engine, str(NANO), Silent())
+    seconds = time.process_time() - start
+    return {
+        "rows": n, "kept": report["rows"], "rows_per_cpu_second": n / seconds, "cpu_seconds": seconds,
+        "added_bytes": peak() - before,
+    }  # fmt: skip
+
+
+def peak() -> int:
+    """Bytes that the process held at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def exponent(few: dict[str, Any], many: dict[str, Any]) -> float:
+    """k, where the cost grows as rows to the k."""
+    cost = [found["rows"] / found["rows_per_cpu_second"] for found in (few, many)]
+    return math.log(cost[1] / cost[0]) / math.log(many["rows"] / few["rows"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="10,000 rows at most")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    given = parser.parse_args()
+    sizes = QUICK if given.quick else SIZES
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, work in {"prepare": prepare, "dedup": dedup, "novelty": novelty, "decontamination": decontamination,
+                       "pipeline": whole}.items():  # fmt: skip
+        for size in sizes:
+            found.setdefault(name, []).append(work(size))
+            print(name, json.dumps(found[name][-1]), flush=True)
+    last = {name: runs[-1] for name, runs in found.items()}
+    summary = {
+        "prepare_ratio_trl": last["prepare"]["ratio_trl"],
+        "dedup_ratio_datasketch": last["dedup"]["ratio_datasketch"],
+        "dedup_precision": last["dedup"]["precision"],
+        "dedup_recall": last["dedup"]["recall"],
+        "novelty_ratio": last["novelty"]["ratio_rouge_score"],
+        "growth": {name: exponent(*runs[-2:]) for name, runs in found.items()},
+        "runs": found,
+    }
+    if given.json:
+        print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Preparing rows for supervised tuning, ours against TRL's, as records per CPU-second.
+
+Both begin with rows in memory and end with token ids and what of them is learnt, of the same text by the same
+tokenizer. TRL is given the texts of prompts and answers, ready made; ours renders the template and proves every
+row besides. `whole` is a run's own way, from the file through the token cache.
+"""
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.work import conversations, tokenizer
+from tunesmith.formats import named
+from tunesmith.text.render import Renderer
+from tunesmith.text.template import load_template
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / ".venv-peers/bin/python"
+ROUNDS = 3
+
+
+def prepare(n: int, data: Path | None = None, peers: Path = PEERS) -> dict[str, Any]:
+    """Measure on the first `n` rows, contenders in turn in processes of their own, the median of three rounds.
+
+    ours, trl  records per CPU-second; trl and ratio are None where there is no TRL
+    peak_mib   of the whole process      growth  exponent with which our CPU-seconds grow from n/4 to n rows
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        facts = write_work(folder, n, data)
+        found: dict[str, list[dict[str, Any]]] = {"ours": [], "trl": []}
+        small: list[dict[str, Any]] = []
+        for _ in range(ROUNDS):
+            found["ours"].append(run(folder, "ours", n))
+            small.append(run(folder, "ours", n // 4))
+            if peers.exists():
+                found["trl"].append(run(folder, str(peers), n))
+    return summary(found, small) | facts
+
+
+def write_work(folder: Path, n: int, data: Path | None) -> dict[str, Any]:
+    """chats.jsonl for us, rows.jsonl with "prompt" and "completion" for TRL, and the tokenizer."""
+    chats = conversations(n, data)
+    words = tokenizer([part.text for chat in chats for message in chat.messages for part in message.parts])
+    words.save_pretrained(folder / "tokenizer")
+    renderer = Renderer(load_template("alpaca"), words)
+    lines = [json.dumps(named("alpaca").write(chat)) for chat in chats]
+    (folder / "chats.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rows = [
+        {"prompt": renderer.dialect().prompt(renderer.template, chat.messages[:-1], ()), "completion": answer}
+        for chat in chats
+        for answer in [chat.messages[-1].text]
+    ]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    return {"rows": len(chats), "words": len(words)}
+
+
+def run(folder: Path, which: str, n: int) -> dict[str, Any]:
+    """One process: ours, or TRL by the Python given."""
+    ours = [sys.executable, "-m", "bench.workers.prepare_ours"]
+    command = ours if which == "ours" else [which, str(ROOT / "bench/workers/prepare_trl.py")]
+    done = subprocess.run([*command, str(folder), str(n)], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode or not found:
+        raise RuntimeError(f"{which}: {done.stderr[-2000:]}")
+    return dict(json.loads(found[-1].removeprefix("RESULT ")))
+
+
+def summary(found: dict[str, list[dict[str, Any]]], small: list[dict[str, Any]]) -> dict[str, Any]:
+    ours, trl = found["ours"], found["trl"]
+    rate = {which: round(median(runs, "records") / median(runs, "seconds")) for which, runs in found.items() if runs}
+    grown = math.log(median(ours, "seconds") / median(small, "seconds"))
+    return {
+        "ours": rate["ours"],
+        "trl": rate.get("trl"),
+        "ratio": round(rate["ours"] / rate["trl"], 2) if trl else None,
+        "whole": round(median(ours, "records") / median(ours, "whole_seconds")),
+        "peak_mib": {which: round(median(runs, "peak_bytes") / 2**20) for which, runs in found.items() if runs},
+        "growth": round(grown / math.log(median(ours, "records") / median(small, "records")), 3),
+        "same_tokens": ours[0]["tokens"] == trl[0]["tokens"] if trl else None,
+    }
+
+
+def median(runs: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(float(result[name]) for result in runs)

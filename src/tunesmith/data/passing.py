@@ -1,0 +1,167 @@
+"""One pass over one file of rows: through the row steps, and to the sketch of the step that wants to see all.
+
+What a pass makes of a file depends on that file and the settings alone, so files are done in any order, by any number
+of processes, and again after a kill, with the same bytes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tunesmith.artifact import write_json
+from tunesmith.data.entries import Entry, batch, open_entries, write_table
+from tunesmith.data.plan import name_of
+from tunesmith.data.reading import Let
+from tunesmith.data.step import Reject, RowStep, SetStep
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyarrow.lib import RecordBatch, Schema
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one step did to the rows of one file; `place` tells the step from another of the same name."""
+
+    step: str
+    place: str
+    given: int = 0
+    kept: int = 0  # rows that came out; more than went in where rows are split
+    changed: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        reasons = dict(sorted(self.reasons.items()))
+        return {
+            "step": self.step,
+            "place": self.place,
+            "in": self.given,
+            "out": self.kept,
+            "changed": self.changed,
+            "reasons": reasons,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a pass keeps what it makes of each file."""
+
+    folder: Path
+
+    def rows(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.arrow"
+
+    def rejects(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.rejects.arrow"
+
+    def sketch(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.sketch.arrow"
+
+    def done(self, number: int) -> Path:
+        """Written last: where it is, the others are whole."""
+        return self.folder / f"{number:05d}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    number   of the pass, from 1
+    before   files of the pass before
+    chosen   for each row that goes on, its number in those files, in order: mapped from disk
+    size     how many of them make one file of this pass
+    steps    what each row goes through
+    closing  the step that decides after this pass, if any
+    """
+
+    number: int
+    before: tuple[Path, ...]
+    chosen: Path
+    size: int
+    places: Places
+    steps: tuple[RowStep, ...]
+    closing: SetStep | None
+
+
+class Worker:
+    """Does files of one job, in one process."""
+
+    def __init__(self, job: Job) -> None:
+        import numpy
+
+        self.job = job
+        self.entries = open_entries(job.before)
+        self.chosen: NDArray[numpy.int64] = numpy.load(job.chosen, mmap_mode="r")
+        self.judges = [step.ready() for step in job.steps]
+
+    def __call__(self, number: int) -> int:
+        """The rows that came out of file `number`."""
+        job, start = self.job, number * self.job.size
+        rejects: list[Let] = []
+        tallies = [Tally(name_of(step), f"{job.number:03}.{place:03}") for place, step in enumerate(job.steps)]
+        given = self.entries.take(self.chosen[start : start + job.size].tolist())
+        kept = [entry for one in given for entry in self.through(one, tallies, rejects)]
+        if job.closing is not None and kept:
+            sketches = job.closing.sketch([entry.conversation for entry in kept])
+            write_table(job.places.sketch(number), sketches)
+        write_table(job.places.rows(number), batch(kept))
+        write_table(job.places.rejects(number), rejects_batch(rejects))
+        write_json(job.places.done(number), {"rows": len(kept), "steps": [tally.to_json() for tally in tallies]})
+        return len(kept)
+
+    def through(self, entry: Entry, tallies: Sequence[Tally], rejects: list[Let]) -> Iterable[Entry]:
+        """What becomes of one row."""
+        alive = [entry]
+        for judge, tally in zip(self.judges, tallies, strict=True):
+            alive = [new for old in alive for new in judged(judge, old, tally, rejects)]
+        return alive
+
+
+def judged(judge: Any, entry: Entry, tally: Tally, rejects: list[Let]) -> Iterator[Entry]:
+    """The rows that a step makes of one."""
+    tally.given += 1
+    try:
+        outcomes = list(judge(entry.conversation))
+    except Exception as error:
+        error.add_note(f"{tally.step}: {entry.id} ({entry.conversation.origin})")
+        raise
+    kept = 0
+    for outcome in outcomes:
+        if isinstance(outcome, Reject):
+            tally.reasons[outcome.reason] += 1
+            rejects.append(let(tally.step, outcome, entry))
+            continue
+        kept += 1
+        tally.changed += kept == 1 and outcome is not entry.conversation and outcome != entry.conversation
+        yield Entry(entry.id if kept == 1 else f"{entry.id}.{kept}", outcome)
+    tally.kept += kept
+
+
+def let(step: str, reject: Reject, entry: Entry) -> Let:
+    raw = msgspec.json.encode(entry.conversation)
+    return Let(step, reject.reason, reject.detail, entry.id, entry.conversation.origin, raw)
+
+
+@cache
+def rejects_schema() -> "Schema":
+    import pyarrow
+
+    text = ("step", "reason", "detail", "id", "file")
+    numbers = [("line", pyarrow.int64()), ("record", pyarrow.int64())]
+    return pyarrow.schema([*((name, pyarrow.string()) for name in text), *numbers, ("raw", pyarrow.large_string())])
+
+
+def rejects_batch(rejects: Sequence[Let]) -> "RecordBatch":
+    import pyarrow
+
+    rows = [
+        (one.step, one.reason, one.detail, one.id, one.origin.file, one.origin.line, one.origin.record, one.raw)
+        for one in rejects
+    ]
+    columns = list(zip(*rows, strict=True)) or [()] * len(rejects_schema())
+    arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, rejects_schema(), strict=True)]
+    return pyarrow.record_batch(arrays, schema=rejects_schema())

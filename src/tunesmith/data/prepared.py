@@ -1,0 +1,187 @@
+"""A folder of prepared data: Parquet files that any tool can read, with where each row came from.
+
+data/00000.parquet …  rows: see COLUMNS
+rejects.parquet       every row that was let go: step, reason, detail, id, file, line, record, raw
+manifest.json         sources with hashes, steps with options, counts, versions
+report.json           the same counts and what the rows are like; report.html shows them
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tunesmith.artifact import MANIFEST, whole_file, write_json
+from tunesmith.data.entries import Entry, open_entries
+from tunesmith.data.verbs import verb_noun
+from tunesmith.data.words import asked, said
+from tunesmith.errors import UserError
+from tunesmith.formats.inspect import SAMPLE, language
+from tunesmith.formats.prepared import write
+from tunesmith.messages import tr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyarrow.lib import Schema
+    from tokenizers import Tokenizer
+
+KIND = "prepared data"
+DATA = "data"
+REJECTS = "rejects.parquet"
+REPORT = "report.json"
+PAGE = "report.html"
+CHUNK = 1024  # rows written at once
+
+
+@cache
+def schema() -> "Schema":
+    """
+    content     all text parts of a message in one; parts has them apart, as JSON, where there is more to tell
+    tools, tags JSON
+    file, line, record  where the row was read; id finds it in rejects and reports
+    tokens      of all that is said, without the template
+    verb, noun  what the question asks for, where it can be told
+    """
+    import pyarrow
+
+    text, number = pyarrow.string(), pyarrow.int64()
+    words = ("role", "content", "thinking", "parts", "tool_calls", "name", "call_id")
+    message = pyarrow.struct([*((word, text) for word in words), ("learn", pyarrow.bool_())])
+    described = ("source", "licence", "generator", "language", "verb", "noun", "tools", "tags", "file")
+    return pyarrow.schema(
+        [
+            ("id", text),
+            ("messages", pyarrow.list_(message)),
+            *((name, text) for name in described),
+            *((name, number) for name in ("line", "record", "turns", "characters", "tokens")),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last pass: rows of the pass before, `size` to a file, as Parquet into `folder`; tokens by this tokenizer."""
+
+    before: tuple[Path, ...]
+    chosen: Path
+    size: int
+    folder: Path
+    tokenizer: str
+
+
+class Finisher:
+    """Does files of the last pass, in one process."""
+
+    def __init__(self, job: Finish) -> None:
+        import numpy
+
+        self.job = job
+        self.entries = open_entries(job.before)
+        self.chosen: NDArray[numpy.int64] = numpy.load(job.chosen, mmap_mode="r")
+        self.tokenizer = tokenizer_of(job.tokenizer)
+
+    def __call__(self, number: int) -> int:
+        import pyarrow
+        from pyarrow.parquet import ParquetWriter
+
+        start = number * self.job.size
+        numbers = self.chosen[start : start + self.job.size].tolist()
+        path = self.job.folder / f"{number:05d}.parquet"
+        with whole_file(path) as handle, ParquetWriter(handle, schema(), compression="zstd") as writer:
+            for at in range(0, len(numbers), CHUNK):
+                rows = self.rows(list(self.entries.take(numbers[at : at + CHUNK])))
+                writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema=schema()))
+        return len(numbers)
+
+    def rows(self, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+        texts = [said(entry.conversation) for entry in entries]
+        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [
+            row(entry) | {"characters": len(text), "tokens": len(ids)}
+            for entry, text, ids in zip(entries, texts, encoded, strict=True)
+        ]
+
+
+def tokenizer_of(source: str) -> "Tokenizer":
+    """What counts tokens; without transformers, which loads slowly, where the tokenizer's own library will do."""
+    file = Path(source, "tokenizer.json")
+    if file.exists():
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(str(file))
+    from tunesmith.text.tokenizer import load_tokenizer
+
+    return load_tokenizer(source).backend_tokenizer
+
+
+def row(entry: Entry) -> dict[str, Any]:
+    """An entry as a row of the schema, without the two lengths."""
+    conversation = entry.conversation
+    verb, noun = verb_noun(asked(conversation)) or (None, None)
+    return write(conversation) | {
+        "id": entry.id,
+        "language": language(said(conversation)[:SAMPLE]),
+        "verb": verb,
+        "noun": noun,
+        "turns": len(conversation.messages),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A folder that `prepare` made."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted((self.folder / DATA).glob("*.parquet"))
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return dict(msgspec.json.decode((self.folder / REPORT).read_bytes()))
+
+    def columns(self, names: Sequence[str]) -> Any:
+        """Those columns of all rows, as one Arrow table."""
+        import pyarrow
+        from pyarrow.parquet import read_table
+
+        return pyarrow.concat_tables([read_table(file, columns=list(names)) for file in self.files])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every row, in order, a few at a time in memory."""
+        yield from parquet_rows(self.files)
+
+    def rejects(self) -> Iterator[dict[str, Any]]:
+        """Every row that was let go."""
+        yield from parquet_rows([self.folder / REJECTS])
+
+
+def parquet_rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    from pyarrow.parquet import ParquetFile
+
+    for file in files:
+        with ParquetFile(file) as table:
+            for batch in table.iter_batches(batch_size=CHUNK):
+                yield from batch.to_pylist()
+
+
+def open_prepared(folder: Path) -> Prepared:
+    """Raises UserError where the folder is no prepared data."""
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise UserError(
+            tr("{path} holds no prepared data", path=folder), tr("give a folder that tunesmith data prepare made")
+        )
+    return Prepared(folder, manifest)
+
+
+def save_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    write_json(folder / MANIFEST, {"kind": KIND} | manifest)

@@ -1,0 +1,85 @@
+"""Almost the same words again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tunesmith.data.compared import Of, check, compared, media
+from tunesmith.data.minhash import BANDS, Buckets, bands
+from tunesmith.data.shingles import jaccard, sets, shingles
+from tunesmith.data.step import Decision, Reject, Rows, SetStep
+from tunesmith.records import Conversation
+
+if TYPE_CHECKING:
+    from pyarrow.lib import RecordBatch
+
+BLOCK = 2048  # rows whose texts are fetched together
+PART = 512  # texts hashed at once: more would not fit a processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicates(SetStep):
+    """Let go of conversations that share most of their n-grams of words with an earlier one that is kept.
+
+    threshold     the least Jaccard similarity of the sets of n-grams that makes a duplicate
+    words         words in an n-gram; a Chinese character counts as a word
+    of            what is compared: whole (all turns), question (the first) or answer (all of the assistant's)
+    """
+
+    threshold: float = 0.7
+    words: int = 5
+    of: Of = "whole"
+
+    REASONS: ClassVar = ("near duplicate of an earlier row",)
+    EXAMPLE: ClassVar = "near_duplicates: {threshold: 0.7, words: 5}"
+
+    def __post_init__(self) -> None:
+        check("near_duplicates.threshold", self.threshold)
+
+    def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
+        import numpy
+        from pyarrow import lib as pyarrow
+
+        parts = (conversations[start : start + PART] for start in range(0, max(1, len(conversations)), PART))
+        made = numpy.concatenate([bands(*shingles(*self.texts(part)), self.threshold) for part in parts])
+        column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(made.ravel()), BANDS)
+        return pyarrow.record_batch({"bands": column})
+
+    def decide(self, rows: Rows) -> Decision:
+        """Rows in order; each is verified on its text against the kept ones that share a band with it."""
+        import numpy
+
+        found = rows.sketches["bands"].combine_chunks().flatten().to_numpy().reshape(-1, BANDS)
+        copies = numpy.ones(len(found), numpy.uint32)
+        rejects = {}
+        for row, earlier, similarity in self.matches(Buckets(found), rows):
+            copies[row] = 0
+            rejects[row] = Reject(self.REASONS[0], f"{rows.id(earlier)}, Jaccard {similarity:.3f}")
+        return Decision(copies, rejects)
+
+    def matches(self, buckets: Buckets, rows: Rows) -> Iterator[tuple[int, int, float]]:
+        """(row, an earlier kept row, their Jaccard similarity) for each row to let go."""
+        for start in range(0, len(buckets.texts), BLOCK):
+            end = min(start + BLOCK, len(buckets.texts))
+            needed = sorted({*buckets.texts[start:end].tolist(), *buckets.kept(start, end)})
+            known = dict(zip(needed, sets(*self.texts(rows.fetch(needed))), strict=True))
+            for place in range(start, end):
+                row = int(buckets.texts[place])
+                match = self.match(known[row], {other: known[other] for other in buckets.candidates(place)})
+                if match:
+                    yield row, *match
+                else:
+                    buckets.keep(place)
+
+    def match(self, own: frozenset[int], others: dict[int, frozenset[int]]) -> tuple[int, float] | None:
+        """The first of the others that is similar enough, and how similar."""
+        for other, theirs in others.items():
+            small, large = sorted((len(own), len(theirs)))
+            if small >= self.threshold * large and (similarity := jaccard(own, theirs)) >= self.threshold:
+                return other, similarity
+        return None
+
+    def texts(self, conversations: Sequence[Conversation]) -> tuple[list[str], int, list[str]]:
+        """Arguments of `shingles`: the same words with other pictures are nothing alike."""
+        texts = [compared(conversation, self.of) for conversation in conversations]
+        return texts, self.words, [media(conversation, self.of) for conversation in conversations]

@@ -1,0 +1,113 @@
+"""Tokenizing without reading twice: texts are cut where the tokenizer cuts them whatever stands around, pieces met
+before are not tokenized again.
+
+A tokenizer looks for its added tokens first, and everything after that (normalizing, splitting into words, merging)
+sees one stretch between them at a time: the ids of a text are those of the stretches, one after the other. Within
+a stretch, many tokenizers never let a word run from a visible character on to a line break; their lines can be told
+apart as well. `learn_seams` looks at the parts of a tokenizer for what makes this so, and where it finds anything
+that it does not know, texts are tokenized whole.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.text.guard import GUARD
+from tunesmith.text.tokenizer import encode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+LINE = re.compile(r"\n(?<=\S\n)")  # a line break after a visible character
+
+# Words that hold no line break after a visible character, and look no further than the white space they stand in.
+WORDS = frozenset(
+    (
+        r"'s",
+        r"'t",
+        r"'re",
+        r"'ve",
+        r"'m",
+        r"'ll",
+        r"'d",
+        r" ?\p{L}+",
+        r" ?\p{N}+",
+        r" ?[^\s\p{L}\p{N}]+",
+        r"\s+(?!\S)",
+        r"\s+",
+        r"[A-Za-z]+",
+        r"[\s\S]",
+    )
+)
+LITERAL = re.compile(r"(?:[^\\\[\](){}.*+?^$|\n]|\\[^A-Za-z0-9\n])+")  # characters that stand for themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where texts may be cut: around the matches of `tokens`; with `lines`, also before the matches of LINE."""
+
+    tokens: re.Pattern[str] | None = None
+    lines: bool = False
+
+    def pieces(self, text: str) -> Iterable[str]:
+        """The text in pieces whose ids, one after the other, are the ids of the text."""
+        stretches = self.tokens.split(text) if self.tokens else [text]
+        return chain.from_iterable(map(cut_lines, stretches)) if self.lines else stretches
+
+
+def cut_lines(text: str) -> Iterator[str]:
+    first, *others = LINE.split(text)
+    yield first
+    for other in others:
+        yield "\n" + other
+
+
+def learn_seams(tokenizer: "PreTrainedTokenizerFast") -> Seams:
+    """Where the tokenizer splits any text; nowhere if a part may look beyond. Ask when it has all tokens."""
+    backend = tokenizer.backend_tokenizer
+    added = backend.get_added_tokens_decoder().values()
+    if backend.truncation or backend.padding or any(t.lstrip or t.rstrip or t.single_word for t in added):
+        return Seams()
+    splitter = parts_of(backend.pre_tokenizer)
+    if any(part.get("prepend_scheme") == "first" for part in splitter):  # asks whether a stretch opens the text
+        return Seams()
+    found = sorted((token.content for token in added if not token.normalized), key=len, reverse=True)
+    tokens = re.compile(f"({'|'.join(map(re.escape, found))})") if found else None
+    plain = backend.normalizer is None and not any("\n" in token.content for token in added)
+    return Seams(tokens, plain and keeps_lines(splitter))
+
+
+def parts_of(splitter: Any) -> list[dict[str, Any]]:
+    """The steps of a pre-tokenizer, as it describes itself."""
+    if splitter is None:
+        return []
+    told = json.loads(splitter.__getstate__())
+    return list(told.get("pretokenizers", [told]))
+
+
+def keeps_lines(splitter: Sequence[dict[str, Any]]) -> bool:
+    """Whether words never run over a line break that follows a visible character: GPT-2's, or by a like pattern."""
+    *before, last = splitter or [{}]
+    if last.get("type") != "ByteLevel" or last["add_prefix_space"]:
+        return False
+    if not before:
+        return bool(last["use_regex"])
+    return len(before) == 1 and not last["use_regex"] and keeps_lines_apart(before[0])
+
+
+def keeps_lines_apart(step: dict[str, Any]) -> bool:
+    pattern = step.get("pattern", {}).get("Regex")
+    if step["type"] != "Split" or step["behavior"] != "Isolated" or step["invert"] or not pattern:
+        return False
+    return all(word in WORDS or LITERAL.fullmatch(word) for word in re.split(r"(?<!\\)\|", pattern))
+
+
+def encode_pieces(tokenizer: "PreTrainedTokenizerFast", seams: Seams, texts: Sequence[str]) -> list[list[int]]:
+    """The same ids as `encode`; what the texts have in common is tokenized once."""
+    cut = [[text] if GUARD in text else list(seams.pieces(text)) for text in texts]
+    unique = list(dict.fromkeys(chain.from_iterable(cut)))
+    known = dict(zip(unique, encode(tokenizer, unique), strict=True))
+    return [list(chain.from_iterable(map(known.__getitem__, pieces))) for pieces in cut]

@@ -1,0 +1,100 @@
+"""Tokenizing in pieces gives the ids of tokenizing whole."""
+
+from copy import deepcopy
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
+
+from tunesmith.text.guard import GUARD
+from tunesmith.text.pieces import Seams, encode_pieces, learn_seams
+from tunesmith.text.tokenizer import encode, load_tokenizer
+
+PARTS = [
+    "\n",
+    "\n\n",
+    " ",
+    "\t",
+    "\r\n",
+    "\u00a0",
+    "\u3000",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "a",
+    " the",
+    " is in the ",
+    "'s",
+]
+PARTS += ["é", "中", "。", "1", ".", "!?", "#", "_", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|im", GUARD, "👩‍👧"]
+texts = st.lists(st.one_of(st.sampled_from(PARTS), st.text(st.characters(exclude_categories=("Cs",)), max_size=3)))
+LIKE_QWEN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+@pytest.fixture(params=["trained", "nano", "gpt2", "llama", "qwen"])
+def any_tokenizer(request, tokenizer):
+    if request.param == "nano":
+        return load_tokenizer_of_nano()
+    if request.param in ("gpt2", "llama"):
+        return deepcopy(request.getfixturevalue(request.param))
+    if request.param == "qwen":
+        split = pre_tokenizers.Split(Regex(LIKE_QWEN), "isolated")
+        last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, last])
+    return tokenizer
+
+
+def load_tokenizer_of_nano():
+    from tunesmith.models import nano
+
+    return load_tokenizer(str(nano.path()))
+
+
+@given(many=st.lists(texts.map("".join), min_size=1, max_size=8))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pieces_give_the_ids_of_the_whole(many, any_tokenizer):
+    seams = learn_seams(any_tokenizer)
+    assert encode_pieces(any_tokenizer, seams, many) == encode(any_tokenizer, many)
+    assert ["".join(seams.pieces(text)) for text in many] == many
+
+
+@pytest.mark.parametrize("name", ["trained", "nano", "gpt2"])
+def test_no_character_before_a_line_break_changes_what_stands_around_it(name, request, tokenizer):
+    """All characters of the basic plane, in GPT-2's way to split words and in nano's."""
+    if name != "trained":
+        tokenizer = load_tokenizer_of_nano() if name == "nano" else request.getfixturevalue(name)
+    seams = learn_seams(tokenizer)
+    assert seams.lines
+    many = [f"a{chr(code)}\nb" for code in range(1, 0x10000) if not 0xD800 <= code < 0xE000 and chr(code) != GUARD]
+    assert encode_pieces(tokenizer, seams, many) == encode(tokenizer, many)
+
+
+def test_what_texts_have_in_common_is_tokenized_once(tokenizer, monkeypatch):
+    given_texts = []
+    monkeypatch.setattr("tunesmith.text.pieces.encode", lambda t, many: given_texts.extend(many) or encode(t, many))
+    seams = learn_seams(tokenizer)
+    encode_pieces(tokenizer, seams, ["Be kind.\nOne.", "Be kind.\nTwo.", "<s>Be kind."])
+    assert sorted(given_texts) == ["", "\nOne.", "\nTwo.", "<s>", "Be kind."]
+
+
+def test_a_tokenizer_that_may_look_beyond_is_given_whole_texts(tokenizer):
+    def changed(change):
+        other = deepcopy(tokenizer)
+        change(other.backend_tokenizer)
+        return learn_seams(other)
+
+    assert learn_seams(tokenizer).lines
+    greedy = AddedToken("<x>", lstrip=True, special=True)
+    assert changed(lambda made: made.add_special_tokens([greedy])) == Seams()
+    assert changed(lambda made: made.enable_truncation(9)) == Seams()
+    assert changed(lambda made: setattr(made, "pre_tokenizer", pre_tokenizers.Metaspace(prepend_scheme="first"))) == (
+        Seams()
+    )
+    for change in (
+        lambda made: setattr(made, "normalizer", normalizers.NFC()),
+        lambda made: setattr(made, "pre_tokenizer", None),
+        lambda made: setattr(made, "pre_tokenizer", pre_tokenizers.ByteLevel(add_prefix_space=True)),
+        lambda made: setattr(made, "pre_tokenizer", pre_tokenizers.Split(Regex(LIKE_QWEN), "isolated")),
+    ):
+        assert not changed(change).lines
