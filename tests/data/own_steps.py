@@ -11,7 +11,7 @@ import numpy
 import pyarrow
 
 from tunesmith.data.step import Decision, Outcome, Reject, Rows, RowStep, SetStep
-from tunesmith.data.words import asked
+from tunesmith.data.words import asked, edited
 from tunesmith.records import Conversation
 
 
@@ -66,3 +66,23 @@ class Broken(RowStep):
         if "Say 5." in asked(conversation):
             raise ZeroDivisionError("five")
         yield conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Backwards(SetStep):
+    """The rows from last to first, each twice but not side by side, and begun with the question of the next."""
+
+    def sketch(self, conversations: Sequence[Conversation]) -> pyarrow.RecordBatch:
+        return pyarrow.record_batch({"nothing": [0] * len(conversations)})
+
+    def decide(self, rows: Rows) -> Decision:
+        count = rows.sketches.num_rows
+        downwards = numpy.arange(count - 1, -1, -1)
+        following = numpy.stack([numpy.arange(1, count + 1), numpy.full(count, -1)], axis=1)
+        following[-1] = -1
+        copies = numpy.full(count, 2, numpy.uint32)
+        return Decision(copies, order=numpy.concatenate([downwards, downwards]), company=following)
+
+    def complete(self, conversation: Conversation, company: Sequence[Conversation]) -> Conversation:
+        before = "".join(asked(one) for one in company)
+        return edited(conversation, lambda text: f"{before}|{text}", ("user",))

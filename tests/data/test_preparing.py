@@ -259,3 +259,16 @@ def test_ray_makes_the_same_bytes(data):
     with engines.ray(1) as engine:
         preparing.prepare(load([given]), data / "there", engine, TOKENIZER, Watch())
     assert contents(data / "there") == contents(data / "here")
+
+
+def test_a_step_may_order_repeat_and_complete_rows(data):
+    (data / "chats.jsonl").unlink()
+    path = data / "recipe.yaml"
+    path.write_text(f"sources: [alpaca.json]\nsteps: [{{lengths: {{answer: 8}}}}, '{OWN}:Backwards']")
+    report = prepare(str(path), data / "out")
+    rows = [(row["id"], row["messages"][0]["content"]) for row in open_prepared(data / "out").rows()]
+    numbers = [n for n in range(60) if n % 9 == 8]
+    follow = dict(zip(numbers, [f"Say {n}." for n in numbers[1:]] + [None], strict=True))
+    once = [(f"alpaca/{n + 1}", f"{follow[n]}|Say {n}." if follow[n] else f"Say {n}.") for n in reversed(numbers)]
+    assert rows == [*once, *((f"{name}~2", text) for name, text in once)]
+    assert report["steps"][-1]["changed"] == 2 * len(numbers) - 2

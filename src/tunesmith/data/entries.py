@@ -4,7 +4,7 @@ A file is written whole or not at all, in Arrow's own layout, so that any row of
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tunesmith.artifact import whole_file
+from tunesmith.data.step import Decision, SetStep
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
     from pyarrow.lib import Array, RecordBatch, Schema, Table
 
 ROWS = 8192  # in a file of a pass: what a killed run does again at most, and what a worker holds
@@ -82,15 +85,6 @@ class Entries:
     def fetch(self, rows: Sequence[int]) -> list[Conversation]:
         return [decoder().decode(self._cell(row, 1)) for row in rows]
 
-    def take(self, rows: Iterable[int]) -> Iterator[Entry]:
-        """Those rows, in the order given; a row that follows itself is a copy."""
-        before, copy = -1, 1
-        for row in rows:
-            copy = copy + 1 if row == before else 1
-            before = row
-            name = self.id(row) if copy == 1 else f"{self.id(row)}~{copy}"
-            yield Entry(name, decoder().decode(self._cell(row, 1)))
-
     def _cell(self, row: int, column: int) -> Any:
         file = bisect_right(self.starts, row) - 1
         return self.columns[file][column][row - self.starts[file]].as_py()
@@ -105,3 +99,69 @@ def open_entries(paths: Sequence[Path]) -> Entries:
     files = tuple(read_table(path) for path in paths)
     columns = tuple((table.column("id").chunk(0), table.column("record").chunk(0)) for table in files)
     return Entries((0, *accumulate(table.num_rows for table in files)), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """
+    before   files of the pass before
+    table    which of their rows go on, in order: `row`, `copy` (from 1) and `company`, the rows that complete it
+    step     the step that completes them, where there is company
+    """
+
+    before: tuple[Path, ...]
+    table: Path
+    step: SetStep | None = None
+
+    @property
+    def count(self) -> int:
+        return int(read_table(self.table).num_rows)
+
+    def opened(self) -> "Reader":
+        return Reader(open_entries(self.before), read_table(self.table), self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The rows that go on, any run of them at a time."""
+
+    entries: Entries
+    table: "Table"
+    step: SetStep | None
+
+    def rows(self, start: int, count: int) -> Iterator[Entry]:
+        for chosen in self.table.slice(start, count).to_pylist():
+            name = self.entries.id(chosen["row"])
+            (conversation,) = self.entries.fetch([chosen["row"]])
+            if self.step and chosen["company"]:
+                conversation = self.step.complete(conversation, self.entries.fetch(chosen["company"]))
+            yield Entry(name if chosen["copy"] == 1 else f"{name}~{chosen['copy']}", conversation)
+
+
+def write_chosen(path: Path, decision: Decision) -> "NDArray[numpy.int64]":
+    """Keep which rows go on; gives them in order, each as often as it has copies."""
+    import numpy
+    import pyarrow
+
+    rows = numpy.repeat(numpy.arange(len(decision.copies)), decision.copies)
+    if decision.order is not None:
+        rows = decision.order
+    company = pyarrow.nulls(len(rows), pyarrow.list_(pyarrow.int64()))
+    if decision.company is not None:
+        company = pyarrow.array([[int(one) for one in some if one >= 0] for some in decision.company[rows]])
+    columns = {"row": rows, "copy": copies(rows), "company": company}
+    write_table(path, pyarrow.record_batch(columns))
+    return rows
+
+
+def copies(rows: "NDArray[numpy.int64]") -> "NDArray[numpy.int64]":
+    """[3, 1, 3] -> [1, 1, 2]: the how-manieth of its row each one is."""
+    import numpy
+
+    order = numpy.argsort(rows, kind="stable")
+    ranked = rows[order]
+    starts = numpy.flatnonzero(numpy.r_[True, ranked[1:] != ranked[:-1]])
+    sizes = numpy.diff(numpy.r_[starts, len(rows)])
+    found = numpy.empty(len(rows), numpy.int64)
+    found[order] = numpy.arange(len(rows)) - numpy.repeat(starts, sizes) + 1
+    return found

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tunesmith.artifact import write_json
-from tunesmith.data.entries import Entry, batch, open_entries, write_table
+from tunesmith.data.entries import Chosen, Entry, batch, write_table
 from tunesmith.data.plan import name_of
 from tunesmith.data.reading import Let
 from tunesmith.data.step import Reject, RowStep, SetStep
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from pyarrow.lib import RecordBatch, Schema
 
 
@@ -71,16 +70,14 @@ class Places:
 class Job:
     """
     number   of the pass, from 1
-    before   files of the pass before
-    chosen   for each row that goes on, its number in those files, in order: mapped from disk
+    chosen   the rows that go on from the pass before
     size     how many of them make one file of this pass
     steps    what each row goes through
     closing  the step that decides after this pass, if any
     """
 
     number: int
-    before: tuple[Path, ...]
-    chosen: Path
+    chosen: Chosen
     size: int
     places: Places
     steps: tuple[RowStep, ...]
@@ -91,19 +88,16 @@ class Worker:
     """Does files of one job, in one process."""
 
     def __init__(self, job: Job) -> None:
-        import numpy
-
         self.job = job
-        self.entries = open_entries(job.before)
-        self.chosen: NDArray[numpy.int64] = numpy.load(job.chosen, mmap_mode="r")
+        self.given = job.chosen.opened()
         self.judges = [step.ready() for step in job.steps]
 
     def __call__(self, number: int) -> int:
         """The rows that came out of file `number`."""
-        job, start = self.job, number * self.job.size
+        job = self.job
         rejects: list[Let] = []
         tallies = [Tally(name_of(step), f"{job.number:03}.{place:03}") for place, step in enumerate(job.steps)]
-        given = self.entries.take(self.chosen[start : start + job.size].tolist())
+        given = self.given.rows(number * job.size, job.size)
         kept = [entry for one in given for entry in self.through(one, tallies, rejects)]
         if job.closing is not None and kept:
             sketches = job.closing.sketch([entry.conversation for entry in kept])

@@ -9,13 +9,14 @@ report.json           the same counts and what the rows are like; report.html sh
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tunesmith.artifact import MANIFEST, whole_file, write_json
-from tunesmith.data.entries import Entry, open_entries
+from tunesmith.data.entries import Chosen, Entry
 from tunesmith.data.verbs import verb_noun
 from tunesmith.data.words import asked, said
 from tunesmith.errors import UserError
@@ -24,7 +25,6 @@ from tunesmith.formats.prepared import write
 from tunesmith.messages import tr
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from pyarrow.lib import Schema
     from tokenizers import Tokenizer
 
@@ -65,8 +65,7 @@ def schema() -> "Schema":
 class Finish:
     """The last pass: rows of the pass before, `size` to a file, as Parquet into `folder`; tokens by this tokenizer."""
 
-    before: tuple[Path, ...]
-    chosen: Path
+    chosen: Chosen
     size: int
     folder: Path
     tokenizer: str
@@ -76,25 +75,22 @@ class Finisher:
     """Does files of the last pass, in one process."""
 
     def __init__(self, job: Finish) -> None:
-        import numpy
-
         self.job = job
-        self.entries = open_entries(job.before)
-        self.chosen: NDArray[numpy.int64] = numpy.load(job.chosen, mmap_mode="r")
+        self.given = job.chosen.opened()
         self.tokenizer = tokenizer_of(job.tokenizer)
 
     def __call__(self, number: int) -> int:
         import pyarrow
         from pyarrow.parquet import ParquetWriter
 
-        start = number * self.job.size
-        numbers = self.chosen[start : start + self.job.size].tolist()
+        count = 0
         path = self.job.folder / f"{number:05d}.parquet"
         with whole_file(path) as handle, ParquetWriter(handle, schema(), compression="zstd") as writer:
-            for at in range(0, len(numbers), CHUNK):
-                rows = self.rows(list(self.entries.take(numbers[at : at + CHUNK])))
-                writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema=schema()))
-        return len(numbers)
+            given = self.given.rows(number * self.job.size, self.job.size)
+            while some := list(islice(given, CHUNK)):
+                writer.write_batch(pyarrow.RecordBatch.from_pylist(self.rows(some), schema=schema()))
+                count += len(some)
+        return count
 
     def rows(self, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         texts = [said(entry.conversation) for entry in entries]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tunesmith.artifact import hash_path, sync_tree, versions, whole_file, write_json, write_text
 from tunesmith.data import inputs, reading
 from tunesmith.data.engines import Engine
-from tunesmith.data.entries import ROWS, Entries, batch, open_entries, read_table, write_table
+from tunesmith.data.entries import ROWS, Chosen, Entries, batch, open_entries, read_table, write_chosen, write_table
 from tunesmith.data.key import key, program_hash
 from tunesmith.data.page import page
 from tunesmith.data.passing import Job, Places, Tally, Worker, rejects_batch, rejects_schema
@@ -30,11 +30,10 @@ from tunesmith.messages import language, tr
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
     from pyarrow.lib import Table
 
 COMPLETE = "complete.json"
+CHOSEN = "chosen.arrow"
 KEY = "key.json"
 
 
@@ -78,14 +77,14 @@ def prepare(plan: Plan, out: Path, engine: Engine, tokenizer: str, watch: Watch)
         begin(folder, ingredients(plan, taken, tokenizer), watch)
         counts = [*read_sources(plan, folder / "0", watch)]
         taken.refuse_touched()
-        files, chosen = rows_of(folder / "0"), everything(folder / "0")
+        chosen = everything(folder / "0")
         for number, (steps, closing) in enumerate(passes(plan.steps), start=1):
-            job = Job(number, files, chosen, ROWS, Places(folder / str(number)), steps, closing)
+            job = Job(number, chosen, ROWS, Places(folder / str(number)), steps, closing)
             counts += run_pass(job, engine, watch)
-            remove(files)
-            files, chosen = rows_of(job.places.folder), next_chosen(job)
+            remove(chosen.before)
+            chosen = next_chosen(job)
         result = folder / "result"
-        finish(Finish(files, chosen, ROWS, result / DATA, tokenizer), engine, watch)
+        finish(Finish(chosen, ROWS, result / DATA, tokenizer), engine, watch)
         write_rejects(folder, len(passes(plan.steps)), result / REJECTS)
         report = conclude(plan, taken.hashes, counts, result)
         if out.exists():
@@ -205,10 +204,8 @@ def counts_of(folder: Path) -> Iterator[dict[str, Any]]:
 
 def run_pass(job: Job, engine: Engine, watch: Watch) -> Iterator[dict[str, Any]]:
     """Do the files that are not done yet, then decide; yields all counts."""
-    import numpy
-
     places = job.places
-    total = -(-len(numpy.load(job.chosen, mmap_mode="r")) // job.size)
+    total = -(-job.chosen.count // job.size)
     left = [number for number in range(total) if not places.done(number).exists()]
     named = [name_of(step) for step in (*job.steps, *([job.closing] if job.closing else ()))]
     if left and (not (places.folder / COMPLETE).exists()):
@@ -225,7 +222,6 @@ def run_pass(job: Job, engine: Engine, watch: Watch) -> Iterator[dict[str, Any]]
 
 def decide(step: SetStep, job: Job, total: int) -> None:
     """Ask the step what becomes of all rows; write which go on, in which order, and why the others do not."""
-    import numpy
     import pyarrow
 
     places = job.places
@@ -236,21 +232,13 @@ def decide(step: SetStep, job: Job, total: int) -> None:
     sketches = pyarrow.concat_tables([read_table(path) for path in sketched])
     decision = step.decide(Sight(entries, sketches))
     folder = places.folder / "decision"
-    chosen = order(decision)
-    with whole_file(folder / "chosen.npy") as handle:
-        numpy.save(handle, chosen)
-    let_go = numpy.flatnonzero(decision.copies == 0).tolist()
+    chosen = write_chosen(folder / CHOSEN, decision)
+    let_go = (decision.copies == 0).nonzero()[0].tolist()
+    completed = 0 if decision.company is None else int((decision.company[chosen] >= 0).any(axis=1).sum())
     reasons = Counter(decision.rejects[row].reason for row in let_go)
     write_decided(folder / "rejects.arrow", name_of(step), entries, decision, let_go)
-    tally = Tally(name_of(step), f"{job.number:03}.last", entries.count, len(chosen), 0, reasons)
+    tally = Tally(name_of(step), f"{job.number:03}.last", entries.count, len(chosen), completed, reasons)
     write_json(folder / COMPLETE, {"rows": len(chosen), "steps": [tally.to_json()]})
-
-
-def order(decision: Decision) -> "NDArray[numpy.int64]":
-    """The numbers of the rows that go on, each as often as it has copies."""
-    import numpy
-
-    return numpy.repeat(numpy.arange(len(decision.copies)), decision.copies)
 
 
 def write_decided(path: Path, name: str, entries: Entries, decision: Decision, let_go: Sequence[int]) -> None:
@@ -279,30 +267,27 @@ def rows_of(folder: Path) -> tuple[Path, ...]:
     return tuple(places.rows(number) for number in range(total))
 
 
-def everything(folder: Path) -> Path:
+def everything(folder: Path) -> Chosen:
     """All rows of a pass go on as they are."""
     import numpy
 
-    path = folder / "chosen.npy"
+    path = folder / CHOSEN
     if not path.exists():
         count = sum(json.loads(done.read_text(encoding="utf-8"))["rows"] for done in folder.glob("[0-9]*.json"))
         if not count:
             raise nothing_left(tr("no row is left"))
-        with whole_file(path) as handle:
-            numpy.save(handle, numpy.arange(count))
-    return path
+        write_chosen(path, Decision(numpy.ones(count, numpy.uint32)))
+    return Chosen(rows_of(folder), path)
 
 
-def next_chosen(job: Job) -> Path:
+def next_chosen(job: Job) -> Chosen:
     """Which rows of a pass go on."""
-    import numpy
-
     if job.closing is None:
         return everything(job.places.folder)
-    path = job.places.folder / "decision" / "chosen.npy"
-    if not len(numpy.load(path, mmap_mode="r")):
+    chosen = Chosen(rows_of(job.places.folder), job.places.folder / "decision" / CHOSEN, job.closing)
+    if not chosen.count:
         raise nothing_left(tr("no row is left after {name}", name=name_of(job.closing)))
-    return path
+    return chosen
 
 
 def nothing_left(message: str) -> UserError:
@@ -317,9 +302,7 @@ def remove(files: Sequence[Path]) -> None:
 
 def finish(job: Finish, engine: Engine, watch: Watch) -> None:
     """Write the rows as Parquet."""
-    import numpy
-
-    total = -(-len(numpy.load(job.chosen, mmap_mode="r")) // job.size)
+    total = -(-job.chosen.count // job.size)
     left = [number for number in range(total) if not (job.folder / f"{number:05d}.parquet").exists()]
     watch.begin(tr("writing"), total)
     watch.advance(0, total - len(left))
