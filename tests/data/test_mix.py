@@ -108,6 +108,16 @@ def test_the_largest_total_takes_from_no_part_more_than_it_has(parts, weights, r
     assert all(found[part] <= size for part, size in parts.items())
 
 
+def test_a_row_that_rounding_gives_a_group_goes_to_a_part_that_has_one_left():
+    weights = {(group, part): weight for group in "vwxyz" for part, weight in {"a": 0.45, "b": 0.45, "c": 0.1}.items()}
+    groups, shares = {part: part[0] for part in weights}, dict.fromkeys("vwxyz", 1.0)
+    most = {part: 1 if part[0] == "v" else 9 for part in weights}
+    total = largest(portions(weights, groups, shares), most)
+    assert total == 11  # 2.2 rows a group: one group gets a third row, though a and b of it have given theirs
+    found = allot(weights, total, groups, shares, most)
+    assert [found["v", part] for part in "abc"] == [1, 1, 1]
+
+
 def test_the_largest_total_of_sizes_is_all_rows():
     rates = {"a": 30.0, "b": 7.0}
     assert largest(portions(rates), {"a": 30, "b": 7}) == 37

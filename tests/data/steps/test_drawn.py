@@ -50,6 +50,12 @@ def test_every_stratum_of_length_gives_as_many():
     assert Counter((len(row.messages[1].text) - 1) // 30 for row in kept) == {0: 10, 1: 10, 2: 10}
 
 
+def test_a_length_at_the_border_belongs_to_the_lower_stratum():
+    rows = [talk(f"q{n}", "x" * (1 + (n >= 30))) for n in range(40)]
+    kept, _ = run(LengthStrata(20, strata=2), rows)
+    assert Counter(len(row.messages[1].text) for row in kept) == {1: 10, 2: 10}
+
+
 def test_what_a_small_stratum_lacks_the_others_give():
     rows = [talk(f"q{n}", "x" * (1 if n < 80 else n)) for n in range(100)]  # 80 of one length are one stratum
     kept, _ = run(LengthStrata(40, strata=10), rows)
