@@ -272,3 +272,32 @@ def test_a_step_may_order_repeat_and_complete_rows(data):
     once = [(f"alpaca/{n + 1}", f"{follow[n]}|Say {n}." if follow[n] else f"Say {n}.") for n in reversed(numbers)]
     assert rows == [*once, *((f"{name}~2", text) for name, text in once)]
     assert report["steps"][-1]["changed"] == 2 * len(numbers) - 2
+
+
+TEMPLATES = """
+dataset: toys
+templates:
+  a: !Template {name: ask, jinja: "Is {{text}} good? ||| {{ label }}", metadata: !TemplateMetadata {}}
+  b: !Template {name: tell, jinja: "{{text}}: tell. ||| {{ label }}", metadata: !TemplateMetadata {}}
+"""
+
+
+@pytest.mark.parametrize(("per_row", "count"), [("one", 6), ("all", 12)])
+def test_raw_rows_are_put_into_words_by_prompt_templates(tmp_path, per_row, count):
+    (tmp_path / "toys.jsonl").write_text(
+        "".join(json.dumps({"text": f"t{n}", "label": n % 2}) + "\n" for n in range(6))
+    )
+    (tmp_path / "templates.yaml").write_text(TEMPLATES)
+    (tmp_path / "recipe.yaml").write_text(
+        f"sources: [{{path: toys.jsonl, templates: templates.yaml, per_row: {per_row}}}]\nsteps: [lengths]"
+    )
+    prepare(str(tmp_path / "recipe.yaml"), tmp_path / "out")
+    rows = list(open_prepared(tmp_path / "out").rows())
+    assert len(rows) == count
+    words = {message["content"] for row in rows for message in row["messages"]}
+    assert words & {"Is t1 good?", "t1: tell."}
+    assert json.loads(rows[0]["tags"])[0] == ["task", "toys"]
+    (tmp_path / "templates.yaml").write_text("dataset: x")
+    with pytest.raises(UserError, match="templates"):
+        prepare(str(tmp_path / "recipe.yaml"), tmp_path / "again")
+    assert not list(tmp_path.glob(".again*"))

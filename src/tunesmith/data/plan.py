@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -26,6 +26,8 @@ class Source:
     format     how records are stored; auto: told from their content
     licence    of its rows, where they do not say themselves
     generator  who wrote the answers, where the rows do not say
+    templates  a templates.yaml of promptsource that puts raw rows into words, or a folder of them
+    per_row    one: each row in the words of one template, drawn by its content; all: in those of every one
     """
 
     path: str = ""
@@ -33,6 +35,8 @@ class Source:
     format: str = "auto"
     licence: str = ""
     generator: str = ""
+    templates: str = ""
+    per_row: Literal["one", "all"] = "one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,16 @@ def from_recipe(path: Path) -> Plan:
     plan = read(text, printable(path))
     if not plan.sources:
         raise UserError(tr("{path} names no sources", path=path), tr('write "sources: [alpaca.json]"'))
-    beside = [
-        source if Path(source.path).exists() or not (path.parent / source.path).exists()
-        else replace(source, path=str(path.parent / source.path))
+    beside = tuple(
+        replace(source, path=near(source.path, path.parent), templates=near(source.templates, path.parent))
         for source in plan.sources
-    ]  # fmt: skip
-    return replace(plan, sources=tuple(beside), steps=plan.steps or default_steps())
+    )
+    return replace(plan, sources=beside, steps=plan.steps or default_steps())
+
+
+def near(given: str, folder: Path) -> str:
+    """The path from here, or else from the folder, if it is there."""
+    return given if Path(given).exists() or not (folder / given).exists() else str(folder / given)
 
 
 def read(text: str, file: str) -> Plan:

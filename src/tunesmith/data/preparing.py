@@ -23,6 +23,7 @@ from tunesmith.data.page import page
 from tunesmith.data.passing import Job, Places, Tally, Worker, rejects_batch, rejects_schema
 from tunesmith.data.plan import Plan, name_of, passes
 from tunesmith.data.prepared import DATA, PAGE, REJECTS, REPORT, Finish, Finisher, Prepared, save_manifest, tokenizer_of
+from tunesmith.data.promptsource import read_templates
 from tunesmith.data.report import told
 from tunesmith.data.step import Decision, RowStep, SetStep
 from tunesmith.errors import UserError
@@ -98,6 +99,9 @@ def prepare(plan: Plan, out: Path, engine: Engine, tokenizer: str, watch: Watch)
 def refuse_unready(plan: Plan, tokenizer: str) -> None:
     """Whatever a step lacks, and a tokenizer that cannot be loaded, is told before the first row is read."""
     tokenizer_of(tokenizer)
+    for source in plan.sources:
+        if source.templates:
+            list(read_templates(Path(source.templates)))
     for step in plan.steps:
         if isinstance(step, RowStep):
             step.ready()
@@ -119,7 +123,8 @@ def room_on_disk(folder: Path) -> Iterator[None]:
 
 def ingredients(plan: Plan, taken: inputs.Inputs, tokenizer: str) -> dict[str, Any]:
     """All that the result depends on. Files that options name count with their content."""
-    named = {text: hash_path(Path(text)) for step in plan.steps for text in paths_in(plan_options(step))}
+    options = [[source.templates for source in plan.sources], *map(plan_options, plan.steps)]
+    named = {text: hash_path(Path(text)) for text in paths_in(options)}
     return plan.to_json() | {
         "contents": taken.hashes,
         "named": named,

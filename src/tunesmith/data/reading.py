@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tunesmith.data.entries import ROWS, Entry
 from tunesmith.data.plan import Source
+from tunesmith.data.prompted import rendered
+from tunesmith.data.promptsource import read_templates
 from tunesmith.data.words import SOURCE
-from tunesmith.formats.source import sources
+from tunesmith.formats.open import open_rows
+from tunesmith.formats.open.hub import read_hub
+from tunesmith.formats.row import Row
+from tunesmith.formats.source import files, printable, sources
 from tunesmith.messages import tr
 from tunesmith.records import Conversation, Origin, Record, Refusal
 
@@ -54,8 +60,22 @@ def shards(given: Sequence[Source]) -> Iterator[Shard]:
 
 
 def records(given: Source) -> Iterator[Record | Refusal]:
+    """As a format reads them, or as prompt templates put them into words."""
+    if given.templates:
+        templates = list(read_templates(Path(given.templates)))
+        yield from rendered(raw_rows(given.path), templates, given.per_row)
+        return
     for file in sources([given.path], given.format):
         yield from file.records
+
+
+def raw_rows(path: str) -> Iterator[Row | Refusal]:
+    """Rows before a format gives them a meaning."""
+    found = files(path)
+    if found is None:
+        yield from read_hub(path)
+    for file in found or ():
+        yield from open_rows(file, printable(file))
 
 
 def add(shard: Shard, name: str, given: Source, record: Record | Refusal) -> None:
