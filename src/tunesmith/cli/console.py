@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ def emit(value: dict[str, Any]) -> None:
     """Print the one JSON object of a --json run."""
     if not leads():
         return
-    out = sys.__stdout__ or sys.stdout
+    out = _stdout[-1] if _stdout else sys.stdout
     out.write(json.dumps(value, ensure_ascii=False) + "\n")
     out.flush()
 
@@ -38,5 +38,12 @@ def apart() -> Iterator[None]:
     if "--json" not in sys.argv:
         yield
         return
-    with redirect_stdout(sys.stderr):
-        yield
+    _stdout.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _stdout.pop()
+
+
+_stdout: list[TextIO] = []  # where the object goes while stdout is kept apart
