@@ -53,5 +53,5 @@ def test_nothing_is_kept_and_the_run_after_it_is_the_same(base: Path, tmp_path: 
 
 
 def test_the_largest_step_comes_first_and_then_middling_ones() -> None:
-    assert chosen([5, 9, 1, 7, 3]) == [1, 0, 3, 1]
-    assert chosen([4]) == [0, 0, 0, 0]
+    assert chosen([5, 9, 1, 7, 3]) == [1, 0, 3, 1, 1, 1]
+    assert chosen([4]) == [0] * 6

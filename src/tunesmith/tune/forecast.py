@@ -21,7 +21,7 @@ from tunesmith.tune.shortcuts import Way
 from tunesmith.tune.watch import Watcher, peak_memory
 from tunesmith.tune.workspace import Workspace
 
-TYPICAL = 3  # steps of middling size that are timed, after the largest one
+TYPICAL = 5  # steps of middling size that are timed, after the largest one
 
 
 @dataclass(frozen=True, slots=True)
