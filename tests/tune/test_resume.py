@@ -117,11 +117,12 @@ def test_a_run_that_is_asked_to_leave_keeps_the_step_it_is_in(
 ) -> None:
     """Between checkpoints (2), and where one is due (3); outside of training SIGTERM ends a process as ever."""
     adapter, whole = straight
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Left, match=f"step {at}"):
         tune(job(base, adapter), tmp_path / "out", watch=TermAt(at))
     assert (tmp_path / "out" / "checkpoints" / "last").resolve().name == f"step-{at:06d}"
     assert len(lines(tmp_path / "out" / "log.jsonl")) == at
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before
     tune(job(base, adapter), tmp_path / "out", resume=True)
     same(whole, tmp_path / "out")
 
