@@ -4,6 +4,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.toys import byte_tokenizer, random_examples, save_base, tiny_model
 from tunesmith.errors import UserError
