@@ -80,7 +80,7 @@ def test_it_learns_its_rows_by_heart_and_chats_the_answers(
 
 
 def job(base: Path, adapter: str = "full", **changes: object) -> Job:
-    budget = replace(BUDGET, epochs=2, batch_size=4, micro_tokens=80, checkpoint_every=3, eval_share=0.1)
+    budget = replace(BUDGET, epochs=2, batch_size=4, micro_tokens=80, checkpoint_every=3, eval_share=0.1, samples=1)
     stage = Tune(base=str(base), adapter=adapter, lora=Lora(dropout=0.2), tune=budget)
     examples = answer_examples(40, words=40)
     tokenizer = unigram_tokenizer()

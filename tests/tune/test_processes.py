@@ -47,6 +47,7 @@ def job(base: Path, adapter: str, packing: bool, sharding: str, dropout: float =
         precision="fp32",
         checkpoint_every=3,
         eval_share=0.1,
+        samples=1,
         seed=5,
         packing=packing,
         sharding=sharding,

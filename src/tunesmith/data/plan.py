@@ -266,7 +266,7 @@ def ends(path: str) -> Iterator[str]:
 
 
 def passes(given: Sequence[Step]) -> list[tuple[tuple[RowStep, ...], SetStep | None]]:
-    """The steps in runs: row steps, and the step with sight of all that closes the run; the last has none."""
+    """The steps in runs: row steps, and the step with sight of all that closes the run; the last may have none."""
     runs: list[tuple[tuple[RowStep, ...], SetStep | None]] = []
     some: tuple[RowStep, ...] = ()
     for one in given:
@@ -275,4 +275,4 @@ def passes(given: Sequence[Step]) -> list[tuple[tuple[RowStep, ...], SetStep | N
             some = ()
         elif isinstance(one, RowStep):
             some = (*some, one)
-    return [*runs, (some, None)]
+    return [*runs, (some, None)] if some else runs
