@@ -52,7 +52,7 @@ def flow(axes: "Axes", report: dict[str, Any]) -> None:
     axes.barh(names, [step["out"] for step in report["steps"]], color=INK, height=0.5, label=tr("out"))
     axes.invert_yaxis()
     axes.set_xlabel(tr("rows"))
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
 def lengths(axes: "Axes", report: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def sources(axes: "Axes", report: dict[str, Any]) -> None:
     axes.barh(names, [source["kept"] for source in report["sources"]], color=INK, height=0.5, label=tr("kept"))
     axes.invert_yaxis()
     axes.set_xlabel(tr("rows"))
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
 def verbs(axes: "Axes", report: dict[str, Any]) -> None:
