@@ -135,3 +135,20 @@ def test_prepared_data_can_be_tuned_on(data, tunesmith, base):
                      "tune.epochs=1", "tune.batch_size=4")  # fmt: skip
     assert done.code == 0, done.err
     assert done.json["counts"]["examples"] == 7
+
+
+def test_a_broken_file_of_rows_is_told_by_name(data, tunesmith):
+    prepared(tunesmith, "out")
+    (data / "out" / "data" / "00000.parquet").write_bytes(b"PAR1 cut short")
+    done = tunesmith("data", "show", "out")
+    assert done.code == 2
+    assert "00000.parquet" in done.err
+    assert "prepare the data again" in done.err
+
+
+def test_an_encoder_that_is_missing_is_refused_and_the_work_is_kept(data, tunesmith):
+    (data / "recipe.yaml").write_text("sources: [english.json]\nsteps: [{semantic_duplicates: {encoder: ./nowhere}}]")
+    done = tunesmith("data", "prepare", "recipe.yaml", "--out", "out", "--workers", "1")
+    assert done.code == 2, done.err
+    assert "nowhere" in done.err
+    assert (data / ".out.partial" / "0" / "complete.json").exists()

@@ -158,12 +158,19 @@ class Prepared:
 
 
 def parquet_rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    from pyarrow.lib import ArrowException
     from pyarrow.parquet import ParquetFile
 
     for file in files:
-        with ParquetFile(file) as table:
-            for batch in table.iter_batches(batch_size=CHUNK):
-                yield from batch.to_pylist()
+        try:
+            with ParquetFile(file) as table:
+                for batch in table.iter_batches(batch_size=CHUNK):
+                    yield from batch.to_pylist()
+        except (ArrowException, OSError) as error:
+            raise UserError(
+                tr("{path} is broken: {error}", path=file, error=str(error).split("\n")[0]),
+                tr("prepare the data again"),
+            ) from error
 
 
 def open_prepared(folder: Path) -> Prepared:
