@@ -27,6 +27,9 @@ def local(workers: int) -> Iterator[Engine]:
     with ProcessPoolExecutor(count, context, initializer=begin) as pool:
 
         def spread(make: Callable[[Any], Work], job: Any, numbers: Sequence[int]) -> Iterator[int]:
+            if len(numbers) < 2:
+                yield from alone(make, job, numbers)
+                return
             futures = [pool.submit(do, make, job, number) for number in numbers]
             try:
                 for future in as_completed(futures):
