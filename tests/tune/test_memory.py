@@ -66,7 +66,7 @@ def test_the_measured_need_grows_with_the_tokens_and_with_the_model() -> None:
     with get_context("spawn").Pool(1) as pool:
         small, large = pool.apply(measured_needs)
     assert small.per_token < large.per_token
-    assert large.fixed - small.fixed > 5e6
+    assert large.of(8192) - small.of(8192) > 5e6
 
 
 def test_a_filling_has_so_many_tokens() -> None:
