@@ -1,11 +1,13 @@
 """What a person sees of a run while it goes on. Everything goes to stderr."""
 
+import re
 import resource
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -158,5 +160,9 @@ def peak_memory() -> int:
     """Bytes at the highest: of the GPU where there is one, else of this process."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
+    status = Path("/proc/self/status")  # Linux: unlike ru_maxrss it does not begin with what the parent process held
+    told = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text("utf-8"), re.MULTILINE) if status.exists() else None
+    if told:
+        return int(told.group(1)) * 1024
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(highest if sys.platform == "darwin" else highest * 1024)
