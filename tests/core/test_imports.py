@@ -16,7 +16,7 @@ LAYERS = [
     {"data"},
     {"models"},
     {"objectives"},
-    {"tune", "evaluate", "chat"},
+    {"tune", "evaluate", "chat", "export", "serve"},
     {"stages"},
     {"recipes"},
     {"cli", "__main__"},
