@@ -3,6 +3,7 @@
 from copy import deepcopy
 
 import pytest
+import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
@@ -10,6 +11,7 @@ from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from tunesmith.text.guard import GUARD
 from tunesmith.text.pieces import Seams, encode_pieces, learn_seams
 from tunesmith.text.tokenizer import encode, load_tokenizer
+from tunesmith.text.wordtable import GPT2
 
 PARTS = [
     "\n",
@@ -29,19 +31,25 @@ PARTS = [
 ]
 PARTS += ["é", "中", "。", "1", ".", "!?", "#", "_", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|im", GUARD, "👩‍👧"]
 texts = st.lists(st.one_of(st.sampled_from(PARTS), st.text(st.characters(exclude_categories=("Cs",)), max_size=3)))
+LIKE_LLAMA = r"(?i:'s|'ll)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
+LETTERS = r"\p{L}+| \d"  # leaves most to no word
 LIKE_QWEN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
+SPLIT = {"qwen": LIKE_QWEN, "llama3": LIKE_LLAMA, "composed": LIKE_QWEN, "letters": LETTERS}
 
-@pytest.fixture(params=["trained", "nano", "gpt2", "llama", "qwen"])
+
+@pytest.fixture(params=["trained", "nano", "gpt2", "llama", "qwen", "llama3", "composed", "letters"])
 def any_tokenizer(request, tokenizer):
     if request.param == "nano":
         return load_tokenizer_of_nano()
     if request.param in ("gpt2", "llama"):
         return deepcopy(request.getfixturevalue(request.param))
-    if request.param == "qwen":
-        split = pre_tokenizers.Split(Regex(LIKE_QWEN), "isolated")
+    if request.param in SPLIT:
+        split = pre_tokenizers.Split(Regex(SPLIT[request.param]), "isolated")
         last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, last])
+        if request.param == "composed":
+            tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
     return tokenizer
 
 
@@ -70,12 +78,38 @@ def test_no_character_before_a_line_break_changes_what_stands_around_it(name, re
     assert encode_pieces(tokenizer, seams, many) == encode(tokenizer, many)
 
 
-def test_what_texts_have_in_common_is_tokenized_once(tokenizer, monkeypatch):
-    given_texts = []
-    monkeypatch.setattr("tunesmith.text.pieces.encode", lambda t, many: given_texts.extend(many) or encode(t, many))
+def test_a_word_is_tokenized_once(tokenizer, monkeypatch):
+    met = watch(monkeypatch, "wordtable")
     seams = learn_seams(tokenizer)
     encode_pieces(tokenizer, seams, ["Be kind.\nOne.", "Be kind.\nTwo.", "<s>Be kind."])
-    assert sorted(given_texts) == ["", "\nOne.", "\nTwo.", "<s>", "Be kind."]
+    encode_pieces(tokenizer, seams, ["Be kind two"])
+    assert sorted(met) == ["\n", " kind", " two", ".", "Be", "One", "Two"]
+
+
+def test_a_piece_is_tokenized_once_where_words_cannot_be_told_apart(tokenizer, monkeypatch):
+    tokenizer.backend_tokenizer.model.dropout = 1e-9
+    met = watch(monkeypatch, "pieces")
+    seams = learn_seams(tokenizer)
+    encode_pieces(tokenizer, seams, ["Be kind.\nOne.", "Be kind.\nTwo.", "<s>Be kind."])
+    assert sorted(met) == ["", "\nOne.", "\nTwo.", "<s>", "Be kind."]
+
+
+def watch(monkeypatch, module):
+    """What is given to the tokenizer itself."""
+    met = []
+    monkeypatch.setattr(f"tunesmith.text.{module}.encode", lambda t, many: met.extend(many) or encode(t, many))
+    return met
+
+
+def test_a_text_whose_characters_two_engines_sort_otherwise_is_left_to_the_tokenizer(tokenizer):
+    """An engine that takes another x for a letter stands for one that knows a newer Unicode."""
+    table = learn_seams(tokenizer).words
+    table.split = regex.compile(GPT2.replace(r"\p{L}+", r"[\p{L}×]+")).findall
+    texts = ["2×2 is a × b", "plain words"]
+    assert table.encode(texts) == encode(tokenizer, texts)
+    assert table.other == {"×"}
+    assert texts[0] in table.ids
+    assert texts[1] not in table.ids
 
 
 def test_a_tokenizer_that_may_look_beyond_is_given_whole_texts(tokenizer):

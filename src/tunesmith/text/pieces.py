@@ -1,5 +1,5 @@
 """Tokenizing without reading twice: texts are cut where the tokenizer cuts them whatever stands around, pieces met
-before are not tokenized again.
+and words met before are not tokenized again.
 
 A tokenizer looks for its added tokens first, and everything after that (normalizing, splitting into words, merging)
 sees one stretch between them at a time: the ids of a text are those of the stretches, one after the other. Within
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.text.guard import GUARD
 from tunesmith.text.tokenizer import encode
+from tunesmith.text.wordtable import WordTable, learn_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -47,10 +48,14 @@ LITERAL = re.compile(r"(?:[^\\\[\](){}.*+?^$|\n]|\\[^A-Za-z0-9\n])+")  # charact
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Where texts may be cut: around the matches of `tokens`; with `lines`, also before the matches of LINE."""
+    """Where texts may be cut: around the matches of `tokens`; with `lines`, also before the matches of LINE.
+
+    words  tokenizes a piece word by word
+    """
 
     tokens: re.Pattern[str] | None = None
     lines: bool = False
+    words: WordTable | None = None
 
     def pieces(self, text: str) -> Iterable[str]:
         """The text in pieces whose ids, one after the other, are the ids of the text."""
@@ -74,10 +79,13 @@ def learn_seams(tokenizer: "PreTrainedTokenizerFast") -> Seams:
     splitter = parts_of(backend.pre_tokenizer)
     if any(part.get("prepend_scheme") == "first" for part in splitter):  # asks whether a stretch opens the text
         return Seams()
-    found = sorted((token.content for token in added if not token.normalized), key=len, reverse=True)
-    tokens = re.compile(f"({'|'.join(map(re.escape, found))})") if found else None
-    plain = backend.normalizer is None and not any("\n" in token.content for token in added)
-    return Seams(tokens, plain and keeps_lines(splitter))
+    plain = backend.normalizer is None
+    apart = [token.content for token in added if plain or not token.normalized]
+    if len({token.normalized for token in added}) > 1:  # looked for in two passes
+        apart = [token.content for token in added if not token.normalized]
+    tokens = re.compile(f"({'|'.join(map(re.escape, sorted(apart, key=len, reverse=True)))})") if apart else None
+    lines = plain and not any("\n" in token.content for token in added) and keeps_lines(splitter)
+    return Seams(tokens, lines, learn_words(tokenizer, splitter) if len(apart) == len(added) else None)
 
 
 def parts_of(splitter: Any) -> list[dict[str, Any]]:
@@ -109,5 +117,14 @@ def encode_pieces(tokenizer: "PreTrainedTokenizerFast", seams: Seams, texts: Seq
     """The same ids as `encode`; what the texts have in common is tokenized once."""
     cut = [[text] if GUARD in text else list(seams.pieces(text)) for text in texts]
     unique = list(dict.fromkeys(chain.from_iterable(cut)))
-    known = dict(zip(unique, encode(tokenizer, unique), strict=True))
+    known = dict(zip(unique, encode_unique(tokenizer, seams, unique), strict=True))
     return [list(chain.from_iterable(map(known.__getitem__, pieces))) for pieces in cut]
+
+
+def encode_unique(tokenizer: "PreTrainedTokenizerFast", seams: Seams, pieces: Sequence[str]) -> list[list[int]]:
+    if seams.words is None:
+        return encode(tokenizer, pieces)
+    plain = [GUARD not in piece and not (seams.tokens and seams.tokens.fullmatch(piece)) for piece in pieces]
+    whole = iter(encode(tokenizer, [piece for piece, found in zip(pieces, plain, strict=True) if not found]))
+    split = iter(seams.words.encode([piece for piece, found in zip(pieces, plain, strict=True) if found]))
+    return [next(split if found else whole) for found in plain]

@@ -1,0 +1,98 @@
+"""Tokenizing with a table of words: what a tokenizer split off before is looked up, not tokenized again.
+
+Many tokenizers first split a text into words by a regular expression, and then see one word at a time. Where that is
+so we split in their place, by the same expression in another engine. Two engines read an expression alike if they
+sort each character alike (letter, number, white space, …); that is asked of the tokenizer itself, for every character
+that comes up, and a text with one on which they differ is left to the tokenizer.
+"""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import regex
+
+from tunesmith.text.tokenizer import encode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # ByteLevel's own
+PROBE = "a{0}aA{0}A1{0}1.{0}. {0} {0}{0}\n{0}\r{0}'{0}s"  # a character among those of other classes
+MOST = 1 << 18  # words that are kept, some tens of MB
+
+
+@dataclass(slots=True)
+class WordTable:
+    """Ids of words met before.
+
+    split   the words of a text, one after the other
+    alike   characters that both engines sort alike      other  those that they do not
+    """
+
+    tokenizer: "PreTrainedTokenizerFast"
+    split: Callable[[str], list[str]]
+    ids: dict[str, list[int]] = field(default_factory=dict)
+    alike: set[str] = field(default_factory=set)
+    other: set[str] = field(default_factory=set)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The same ids as `tokenizer.encode`, for texts that hold no added token and no guard."""
+        self._learn_characters(set().union(*texts))
+        words = [self._words(text) for text in texts]
+        if len(self.ids) > MOST:
+            self.ids.clear()
+        if fresh := list(set(chain.from_iterable(words)).difference(self.ids)):
+            self.ids.update(zip(fresh, encode(self.tokenizer, fresh), strict=True))
+        return [list(chain.from_iterable(map(self.ids.__getitem__, found))) for found in words]
+
+    def _words(self, text: str) -> list[str]:
+        """The words of the text; the text as one where the tokenizer might split it otherwise, or normalize it."""
+        if (self.other and not self.other.isdisjoint(text)) or not unicodedata.is_normalized("NFC", text):
+            return [text]
+        words = self.split(text)
+        return words if sum(map(len, words)) == len(text) else [text]  # what no word takes is not ours to cut
+
+    def _learn_characters(self, found: set[str]) -> None:
+        for character in found - self.alike - self.other:
+            (self.alike if self._splits_alike(PROBE.format(character)) else self.other).add(character)
+
+    def _splits_alike(self, text: str) -> bool:
+        backend = self.tokenizer.backend_tokenizer
+        if backend.normalizer and backend.normalizer.normalize_str(text) != text:
+            return False
+        theirs = [text[start:end] for _, (start, end) in backend.pre_tokenizer.pre_tokenize_str(text)]
+        return self.split(text) == theirs
+
+
+def learn_words(tokenizer: "PreTrainedTokenizerFast", steps: Sequence[dict[str, Any]]) -> WordTable | None:
+    """A table for a tokenizer whose pre-tokenizer has these steps; None where words cannot be told apart."""
+    backend = tokenizer.backend_tokenizer
+    pattern = pattern_of(steps)
+    if not pattern or not keeps_composed(backend.normalizer) or getattr(backend.model, "dropout", None):
+        return None
+    try:
+        found = regex.compile(pattern)
+    except regex.error:
+        return None
+    table = WordTable(tokenizer, found.findall)
+    return table if found.groups == 0 else None  # findall would give the groups, not the words
+
+
+def keeps_composed(normalizer: Any) -> bool:
+    return normalizer is None or type(normalizer).__name__ == "NFC"
+
+
+def pattern_of(steps: Sequence[dict[str, Any]]) -> str:
+    """The expression by which texts are split into words; empty where they are split otherwise."""
+    *before, last = steps or [{}]
+    if last.get("type") != "ByteLevel" or last["add_prefix_space"]:
+        return ""
+    if not before:
+        return GPT2 if last["use_regex"] else ""
+    first = before[0]
+    if len(before) > 1 or last["use_regex"] or first["type"] != "Split" or first["behavior"] != "Isolated":
+        return ""
+    return "" if first["invert"] else str(first.get("pattern", {}).get("Regex") or "")
