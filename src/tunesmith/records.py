@@ -67,6 +67,15 @@ class Message:
     call_id: str = ""
 
     @property
+    def plain(self) -> bool:
+        """Nothing but one text, as most messages are."""
+        return (
+            len(self.parts) == 1
+            and self.parts[0].kind == "text"
+            and not (self.parts[0].name or self.thinking or self.tool_calls or self.name or self.call_id)
+        )
+
+    @property
     def text(self) -> str:
         """All text parts, joined by a blank line."""
         return "\n\n".join(part.text for part in self.parts if part.kind == "text")

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 
+from tunesmith.text import pieces, wordtable
 from tunesmith.text.guard import GUARD
 from tunesmith.text.pieces import Seams, encode_pieces, learn_seams
 from tunesmith.text.tokenizer import encode, load_tokenizer
@@ -79,7 +80,7 @@ def test_no_character_before_a_line_break_changes_what_stands_around_it(name, re
 
 
 def test_a_word_is_tokenized_once(tokenizer, monkeypatch):
-    met = watch(monkeypatch, "wordtable")
+    met = watch(monkeypatch, wordtable, "encode_apart")
     seams = learn_seams(tokenizer)
     encode_pieces(tokenizer, seams, ["Be kind.\nOne.", "Be kind.\nTwo.", "<s>Be kind."])
     encode_pieces(tokenizer, seams, ["Be kind two"])
@@ -88,16 +89,16 @@ def test_a_word_is_tokenized_once(tokenizer, monkeypatch):
 
 def test_a_piece_is_tokenized_once_where_words_cannot_be_told_apart(tokenizer, monkeypatch):
     tokenizer.backend_tokenizer.model.dropout = 1e-9
-    met = watch(monkeypatch, "pieces")
+    met = watch(monkeypatch, pieces, "encode")
     seams = learn_seams(tokenizer)
     encode_pieces(tokenizer, seams, ["Be kind.\nOne.", "Be kind.\nTwo.", "<s>Be kind."])
     assert sorted(met) == ["", "\nOne.", "\nTwo.", "<s>", "Be kind."]
 
 
-def watch(monkeypatch, module):
+def watch(monkeypatch, module, name):
     """What is given to the tokenizer itself."""
-    met = []
-    monkeypatch.setattr(f"tunesmith.text.{module}.encode", lambda t, many: met.extend(many) or encode(t, many))
+    met, real = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda made, many: met.extend(many) or real(made, many))
     return met
 
 

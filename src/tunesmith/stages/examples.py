@@ -1,6 +1,8 @@
 """Data → proven examples: read, render, fit, and check every rule on every row."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -139,7 +141,8 @@ class Preparation:
         conversations = [record for record in records if isinstance(record, Conversation)]
         documents = [record for record in records if isinstance(record, Document)]
         if conversations:
-            return self._render(conversations, read, refusals)
+            with collecting_nothing():
+                return self._render(conversations, read, refusals)
         if documents and self.opening:
             raise UserError(
                 tr("{origin}: plain text has no answer for a decoder to learn", origin=documents[0].origin),
@@ -176,6 +179,18 @@ class Preparation:
             template = choose_template(self.stage.template, self.tokenizer)
             self.renderer = Renderer(template, self.tokenizer, self.stage.thinking, self.stage.mask, self.opening)
         return self.renderer
+
+
+@contextmanager
+def collecting_nothing() -> Iterator[None]:
+    """No search for cyclic garbage where none is made: among many examples it takes a tenth of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def choose_template(name: str, tokenizer: "PreTrainedTokenizerFast") -> Template:

@@ -6,13 +6,14 @@ None, in the switch that turns a think block off, and in the mark that ends an a
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.records import Message, Part
+from tunesmith.text.shape import Shapes
 from tunesmith.text.template import Template, as_dict, write
 from tunesmith.text.tokenizer import control_tokens
 
@@ -44,6 +45,7 @@ class Dialect:
     close: str
     mark: str
     added: bool
+    shapes: Shapes = field(default_factory=Shapes, init=False, repr=False, compare=False)
 
     def text(self, template: Template, messages: tuple[Message, ...], tools: tuple[dict[str, Any], ...]) -> str:
         """The whole conversation, as the template writes history."""
@@ -54,10 +56,10 @@ class Dialect:
         return self._write(template, messages, tools, generate=True)
 
     def _write(self, template: Template, messages: Any, tools: Any, generate: bool) -> str:
-        context = dict(self.context)
+        context, dicts = dict(self.context), [as_dict(message, self.style) for message in messages]
         if tools:
-            context["tools"] = list(tools)
-        return write(template, [as_dict(message, self.style) for message in messages], generate, **context)
+            return write(template, dicts, generate, **context | {"tools": list(tools)})
+        return self.shapes.write(template, dicts, generate, context)
 
 
 def learn_dialect(template: Template, tokenizer: "PreTrainedTokenizerFast", thinking: bool) -> Dialect:

@@ -155,6 +155,8 @@ def as_dict(message: Message, style: str = "text") -> dict[str, Any]:
 
     Besides the joined text, a message that keeps an input apart from its instruction carries both.
     """
+    if message.plain and style == "text":
+        return {"role": message.role, "content": message.parts[0].text}
     text = "\n\n".join(part.text for part in message.parts if part.kind == "text")
     media = [{"type": part.kind, part.kind: part.source} for part in message.parts if part.kind != "text"]
     made: dict[str, Any] = {"role": message.role, "content": text}

@@ -9,12 +9,11 @@ that comes up, and a text with one on which they differ is left to the tokenizer
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import regex
-
-from tunesmith.text.tokenizer import encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -34,7 +33,7 @@ class WordTable:
 
     tokenizer: "PreTrainedTokenizerFast"
     split: Callable[[str], list[str]]
-    ids: dict[str, list[int]] = field(default_factory=dict)
+    ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
     alike: set[str] = field(default_factory=set)
     other: set[str] = field(default_factory=set)
 
@@ -45,7 +44,7 @@ class WordTable:
         if len(self.ids) > MOST:
             self.ids.clear()
         if fresh := list(set(chain.from_iterable(words)).difference(self.ids)):
-            self.ids.update(zip(fresh, encode(self.tokenizer, fresh), strict=True))
+            self.ids.update(zip(fresh, encode_apart(self.tokenizer, fresh), strict=True))
         return [list(chain.from_iterable(map(self.ids.__getitem__, found))) for found in words]
 
     def _words(self, text: str) -> list[str]:
@@ -65,6 +64,15 @@ class WordTable:
             return False
         theirs = [text[start:end] for _, (start, end) in backend.pre_tokenizer.pre_tokenize_str(text)]
         return self.split(text) == theirs
+
+
+def encode_apart(tokenizer: "PreTrainedTokenizerFast", words: Sequence[str]) -> list[tuple[int, ...]]:
+    """Ids of each word; in one text of many words they come faster than as many texts."""
+    found = tokenizer.backend_tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False)
+    ids: list[tuple[int, ...]] = [()] * len(words)
+    for number, group in groupby(zip(found.word_ids, found.ids, strict=True), itemgetter(0)):
+        ids[number] = tuple(index for _, index in group)
+    return ids
 
 
 def learn_words(tokenizer: "PreTrainedTokenizerFast", steps: Sequence[dict[str, Any]]) -> WordTable | None:
