@@ -1,6 +1,7 @@
 """Tokenizing in pieces gives the ids of tokenizing whole."""
 
 from copy import deepcopy
+from itertools import accumulate
 
 import pytest
 import regex
@@ -10,7 +11,7 @@ from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 
 from tunesmith.text import pieces, wordtable
 from tunesmith.text.guard import GUARD
-from tunesmith.text.pieces import Seams, encode_pieces, learn_seams
+from tunesmith.text.pieces import Seams, cut_all, encode_pieces, learn_seams
 from tunesmith.text.tokenizer import encode, load_tokenizer
 from tunesmith.text.wordtable import GPT2
 
@@ -65,7 +66,23 @@ def load_tokenizer_of_nano():
 def test_pieces_give_the_ids_of_the_whole(many, any_tokenizer):
     seams = learn_seams(any_tokenizer)
     assert encode_pieces(any_tokenizer, seams, many) == encode(any_tokenizer, many)
-    assert ["".join(seams.pieces(text)) for text in many] == many
+    assert ["".join(pieces) for pieces in cut_all(seams, many)] == many
+
+
+@given(many=st.lists(texts.map("".join), min_size=1, max_size=8))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_text_that_goes_on_from_the_one_before_is_cut_as_if_alone(many, any_tokenizer):
+    seams = learn_seams(any_tokenizer)
+    grown = list(accumulate(many))
+    assert list(cut_all(seams, grown)) == [next(cut_all(seams, [text])) for text in grown]
+
+
+def test_a_text_does_not_grow_where_one_added_token_holds_another(tokenizer):
+    seams = learn_seams(tokenizer)
+    assert seams.grow
+    tokenizer.add_tokens([AddedToken("<s><s>", normalized=False, special=True)], special_tokens=True)
+    seams = learn_seams(tokenizer)
+    assert list(cut_all(seams, ["a<s>", "a<s><s>"])) == [["a", "<s>", ""], ["a", "<s><s>", ""]]
 
 
 @pytest.mark.parametrize("name", ["trained", "nano", "gpt2"])

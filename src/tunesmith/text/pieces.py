@@ -51,11 +51,13 @@ class Seams:
     """Where texts may be cut: around the matches of `tokens`; with `lines`, also before the matches of LINE.
 
     words  tokenizes a piece word by word
+    grow   a text that goes on is cut as before up to the last piece: no added token holds another
     """
 
     tokens: re.Pattern[str] | None = None
     lines: bool = False
     words: WordTable | None = None
+    grow: bool = True
 
     def pieces(self, text: str) -> Iterable[str]:
         """The text in pieces whose ids, one after the other, are the ids of the text."""
@@ -85,7 +87,8 @@ def learn_seams(tokenizer: "PreTrainedTokenizerFast") -> Seams:
         apart = [token.content for token in added if not token.normalized]
     tokens = re.compile(f"({'|'.join(map(re.escape, sorted(apart, key=len, reverse=True)))})") if apart else None
     lines = plain and not any("\n" in token.content for token in added) and keeps_lines(splitter)
-    return Seams(tokens, lines, learn_words(tokenizer, splitter) if len(apart) == len(added) else None)
+    words = learn_words(tokenizer, splitter) if len(apart) == len(added) else None
+    return Seams(tokens, lines, words, not any(one != other and one in other for one in apart for other in apart))
 
 
 def parts_of(splitter: Any) -> list[dict[str, Any]]:
@@ -115,10 +118,25 @@ def keeps_lines_apart(step: dict[str, Any]) -> bool:
 
 def encode_pieces(tokenizer: "PreTrainedTokenizerFast", seams: Seams, texts: Sequence[str]) -> list[list[int]]:
     """The same ids as `encode`; what the texts have in common is tokenized once."""
-    cut = [[text] if GUARD in text else list(seams.pieces(text)) for text in texts]
+    cut = list(cut_all(seams, texts))
     unique = list(dict.fromkeys(chain.from_iterable(cut)))
     known = dict(zip(unique, encode_unique(tokenizer, seams, unique), strict=True))
     return [list(chain.from_iterable(map(known.__getitem__, pieces))) for pieces in cut]
+
+
+def cut_all(seams: Seams, texts: Iterable[str]) -> Iterator[list[str]]:
+    """The pieces of each text; one that goes on from the text before it, as an answer from its prompt, is cut from
+    that one's last piece on."""
+    before, pieces = "", [""]
+    for text in texts:
+        if GUARD in text:
+            yield [text]
+            continue
+        if not seams.grow or not text.startswith(before):
+            before, pieces = "", [""]
+        start = len(before) - len(pieces[-1])
+        before, pieces = text, [*pieces[:-1], *seams.pieces(text[start:])]
+        yield pieces
 
 
 def encode_unique(tokenizer: "PreTrainedTokenizerFast", seams: Seams, pieces: Sequence[str]) -> list[list[int]]:

@@ -180,9 +180,12 @@ def encode_after(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int] |
     return None
 
 
+BORDER = 4  # tokens before others that may tell how those read: a character has at most four bytes
+
+
 def decode_after(tokenizer: "PreTrainedTokenizerFast", before: Sequence[int], ids: Sequence[int]) -> str:
     """The text that `ids` add after `before`."""
-    return decode_tail(tokenizer, tuple(before[-8:]), tuple(ids))
+    return decode_tail(tokenizer, tuple(before[-BORDER:]), tuple(ids))
 
 
 @lru_cache(maxsize=64)  # an answer is decoded where it is cut from its prompt, and right after in its proof
