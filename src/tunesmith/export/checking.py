@@ -1,0 +1,69 @@
+"""An export looked at again: are the files those that were verified, and does the model still answer as it did?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.artifact import MANIFEST
+from tunesmith.config import Assignment, assign
+from tunesmith.errors import UserError
+from tunesmith.export import golden
+from tunesmith.export.choosing import plain
+from tunesmith.export.target import Target
+from tunesmith.export.watch import Watch
+from tunesmith.messages import tr
+from tunesmith.models.load import read_object
+from tunesmith.proof import Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    folder: Path
+    to: str
+    proofs: tuple[Proof, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(proof.passed for proof in self.proofs)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": str(self.folder),
+            "to": self.to,
+            "verdict": "passed" if self.passed else "refused",
+            "proofs": [proof.to_json() for proof in self.proofs],
+        }
+
+
+def check(path: Path, watch: Watch) -> Checked:
+    """Hashes first: a file that is another is not opened. Raises UserError for what is no export."""
+    folder = path.parent if path.is_file() else path
+    manifest = manifest_of(folder)
+    to = str(manifest["to"])
+    watch.say(tr("comparing {count} files with the manifest", count=len(manifest["content"])))
+    files = golden.unchanged(folder, manifest["content"])
+    if not files.passed:
+        return Checked(folder, to, (files,))
+    recorded, target = golden.read_golden(folder), as_written(to, manifest["options"])
+    subject = target.open(folder)
+    with watch.counting(tr("asking the golden prompts")) as count:
+        return Checked(folder, to, (files, *golden.replay(subject, recorded, count)))
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    found = read_object(folder / MANIFEST, tr("give a folder that tunesmith export made, or a file in it"))
+    whole = {"to": str, "options": dict, "content": dict}
+    if found.get("kind") != "export" or not all(isinstance(found.get(key), kind) for key, kind in whole.items()):
+        raise UserError(
+            tr("{path} is no export", path=folder), tr("give a folder that tunesmith export made, or a file in it")
+        )
+    return found
+
+
+def as_written(to: str, options: dict[str, Any]) -> Target:
+    """The form with the options that it was written with."""
+    target: Any = plain(to)
+    for name, value in options.items():
+        target = assign(target, [name], Assignment(name, value, MANIFEST))
+    found: Target = target
+    return found
