@@ -1,5 +1,6 @@
 """An export looked at again: are the files those that were verified, and does the model still answer as it did?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,18 +37,18 @@ class Checked:
 
 
 def check(path: Path, watch: Watch) -> Checked:
-    """Hashes first: a file that is another is not opened. Raises UserError for what is no export."""
+    """Hashes first: where a file is another, none is opened. Raises UserError for what is no export."""
     folder = path.parent if path.is_file() else path
     manifest = manifest_of(folder)
     to = str(manifest["to"])
     watch.say(tr("comparing {count} files with the manifest", count=len(manifest["content"])))
-    files = golden.unchanged(folder, manifest["content"])
-    if not files.passed:
-        return Checked(folder, to, (files,))
+    first = (golden.unchanged(folder, manifest["content"]), as_judged(manifest))
+    if not all(proof.passed for proof in first):
+        return Checked(folder, to, first)
     recorded, target = golden.read_golden(folder), as_written(to, manifest["options"])
     subject = target.open(folder)
     with watch.counting(tr("asking the golden prompts")) as count:
-        return Checked(folder, to, (files, *golden.replay(subject, recorded, count)))
+        return Checked(folder, to, (*first, *golden.replay(subject, recorded, count)))
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -58,6 +59,17 @@ def manifest_of(folder: Path) -> dict[str, Any]:
             tr("{path} is no export", path=folder), tr("give a folder that tunesmith export made, or a file in it")
         )
     return found
+
+
+def as_judged(manifest: dict[str, Any]) -> Proof:
+    """The verdict when it was made."""
+    proofs = manifest.get("proofs") or []
+    told = tr("{passed} of {total} proofs passed when it was made", passed=count_passed(proofs), total=len(proofs))
+    return Proof("verdict", manifest.get("verdict") == "passed", len(proofs), told)
+
+
+def count_passed(proofs: Sequence[dict[str, Any]]) -> int:
+    return sum(bool(proof["passed"]) for proof in proofs)
 
 
 def as_written(to: str, options: dict[str, Any]) -> Target:

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module, resources
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tunesmith.config import Assignment, assign, dotted_names, field_names, nearest, unknown_key
 from tunesmith.data.step import camel
 from tunesmith.errors import UserError
 from tunesmith.export.settings import FOUR_BITS, Limits, Settings
-from tunesmith.export.target import Target
 from tunesmith.messages import tr
+
+if TYPE_CHECKING:
+    from tunesmith.export.target import Target
 
 FOLDER = "tunesmith.export.targets"
 
@@ -56,7 +58,7 @@ def module(name: str) -> str:
     return name.replace("-", "_")
 
 
-def choose(name: str, words: Sequence[Assignment] = ()) -> tuple[Target, Settings]:
+def choose(name: str, words: Sequence[Assignment] = ()) -> "tuple[Target, Settings]":
     """The form with its options, and the settings of the export, as `words` have them.
 
     Raises one UserError that lists every word which is neither, or whose value is refused.
@@ -68,7 +70,7 @@ def choose(name: str, words: Sequence[Assignment] = ()) -> tuple[Target, Setting
     for word in words:
         try:
             if word.key in field_names(target):
-                target = cast(Target, assign(target, [word.key], word))
+                target = cast("Target", assign(target, [word.key], word))
             else:
                 known_to(target, word.key)
                 given.append(word)
@@ -85,7 +87,7 @@ def choose(name: str, words: Sequence[Assignment] = ()) -> tuple[Target, Setting
     return target, settings
 
 
-def plain(name: str) -> Target:
+def plain(name: str) -> "Target":
     """The form with all options at their defaults."""
     if name not in names():
         close = nearest(name, names())
@@ -96,10 +98,10 @@ def plain(name: str) -> Target:
             if close
             else tr("use one of {names}", names=known),
         )
-    return cast(Target, getattr(import_module(f"{FOLDER}.{module(name)}"), camel(module(name)))())
+    return cast("Target", getattr(import_module(f"{FOLDER}.{module(name)}"), camel(module(name)))())
 
 
-def limits_of(target: Target) -> Limits:
+def limits_of(target: "Target") -> Limits:
     """What the form itself says that it may lose; one that says nothing may lose what 4 bits lose."""
     return cast(Limits, getattr(target, "limits", FOUR_BITS))
 

@@ -158,7 +158,7 @@ def make_cases(reference: TorchSubject, data: Data, settings: Settings, watch: W
 
 
 def write_and_verify(order: Order, whole: Whole, folder: Path) -> list[Proof]:
-    """Write the form into `folder`, its golden answers beside it, and compare it with its model."""
+    """Write the form into `folder` and compare it with its model; if it passes, its golden answers are beside it."""
     order.watch.say(tr("writing {form}", form=order.to))
     work = Work(order.model, whole.folder, order.reference.renderer, order.data.calibration)
     order.target.write(work, folder)
@@ -166,7 +166,8 @@ def write_and_verify(order: Order, whole: Whole, folder: Path) -> list[Proof]:
     subject, most = order.target.open(folder), order.settings.answer_tokens
     with order.watch.counting(tr("verifying")) as count:
         proofs = compare(reference, subject, order.cases, order.settings.limits, most, count)
-    write_json(folder / golden.GOLDEN, golden.record(subject, conversations.own_prompts()[:GOLDEN_PROMPTS], most))
+    if all(proof.passed for proof in proofs):
+        write_json(folder / golden.GOLDEN, golden.record(subject, conversations.own_prompts()[:GOLDEN_PROMPTS], most))
     return proofs
 
 

@@ -39,6 +39,8 @@ def trace(model: str) -> list[Ancestor]:
             return [*found, Ancestor(model, "")]
         manifest = manifest_of(folder)
         found.append(Ancestor(called(model), content_hash(model), manifest, licence_of(folder)))
+        if manifest.get("kind") == "export":
+            return [*found, *(Ancestor(**parent) for parent in manifest["parents"])]
         model = str((manifest.get("config") or {}).get("base") or "")
         if not model and (folder / ADAPTER).is_file():
             model = base_of(folder)

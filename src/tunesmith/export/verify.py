@@ -19,6 +19,7 @@ from tunesmith.messages import tr
 from tunesmith.proof import Proof
 
 ROWS = 64  # places whose chances are held in float64 at once
+NEVER = 1e-5  # chance of a word that is as good as none
 CHANCE = 0.05  # a score that falls with at least this chance of it being luck is not held against the export
 
 
@@ -72,8 +73,8 @@ def read_both(
 def read(reference: Subject, exported: Subject, case: Case, answer_tokens: int) -> Reading:
     ids = [*case.prompt, *case.said]
     before, after = (predictions(subject, ids, len(case.said)) for subject in (reference, exported))
-    width = min(before.shape[1], after.shape[1])  # some forms leave out the rows that pad the vocabulary
-    divergences, losses, same = chances(before[:, :width], after[:, :width], case.said)
+    width = min(before.shape[1], after.shape[1])
+    divergences, losses, same = chances(before, after, case.said)
     answers = reference.answer(case.prompt, answer_tokens), exported.answer(case.prompt, answer_tokens)
     right = None if case.right is None else (tuple(answers[0]) == case.right, tuple(answers[1]) == case.right)
     return Reading(
@@ -100,21 +101,23 @@ def chances(
 ) -> tuple[NDArray[np.float64], tuple[float, float], int]:
     """Divergence of `after` from `before` at each of T places, the loss of what was said under both, and agreement.
 
-    A word that one form has no room for has no chance in it: the loss is infinite.
+    Where one form has no room for a word, that word has no chance in it.
     """
+    width = max(before.shape[1], after.shape[1])
     divergences = np.zeros(len(said))
     losses, same = [0.0, 0.0], 0
     for start in range(0, len(said), ROWS):
         part = slice(start, start + ROWS)
-        left, right = log_chances(before[part]), log_chances(after[part])
+        left, right = (widened(log_chances(logits[part]), width) for logits in (before, after))
         divergences[part] = divergence(left, right)
         same += int((left.argmax(-1) == right.argmax(-1)).sum())
         for side, found in enumerate((left, right)):
-            losses[side] += sum(
-                -float(found[row, token]) if token < found.shape[1] else math.inf
-                for row, token in enumerate(said[part])
-            )
+            losses[side] -= float(sum(found[row, token] for row, token in enumerate(said[part])))
     return divergences, (losses[0], losses[1]), same
+
+
+def widened(chances: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    return np.pad(chances, ((0, 0), (0, width - chances.shape[1])), constant_values=-np.inf)
 
 
 def log_chances(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -125,10 +128,15 @@ def log_chances(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def divergence(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Kullback and Leibler, 1951: what is lost, in nats, by believing `right` where `left` holds. Not below 0."""
+    """Kullback and Leibler, 1951: what is lost, in nats, by believing `right` where `left` holds. Not below 0.
+
+    A word that is missing from `right` counts only if `left` would ever say it: some forms leave out the rows that
+    pad a vocabulary, of which a model keeps a trace of a chance.
+    """
     weight = np.exp(left)
+    unsaid = (weight == 0) | ((weight < NEVER) & np.isneginf(right))
     with np.errstate(invalid="ignore"):
-        terms = np.where(weight > 0, weight * (left - right), 0.0)
+        terms = np.where(unsaid, 0.0, weight * (left - right))
     return np.asarray(np.maximum(terms.sum(-1), 0.0))
 
 
