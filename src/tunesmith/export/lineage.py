@@ -8,7 +8,7 @@ import yaml
 
 from tunesmith.artifact import MANIFEST
 from tunesmith.errors import UserError
-from tunesmith.models.load import ADAPTER, base_of, content_hash, is_hub_id, locate, read_object
+from tunesmith.models.load import ADAPTER, base_name, content_hash, is_hub_id, locate, read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def trace(model: str) -> list[Ancestor]:
             return [*found, *(Ancestor(**parent) for parent in manifest["parents"])]
         model = str((manifest.get("config") or {}).get("base") or "")
         if not model and (folder / ADAPTER).is_file():
-            model = base_of(folder)
+            model = base_name(folder)
     return found
 
 

@@ -224,9 +224,9 @@ def load_adapter(folder: Path, dtype: Dtype, quantized: bool = True) -> PreTrain
     from tunesmith.models.surgery.grow_vocabulary import resize
     from tunesmith.models.surgery.quantize import Quantize4bit
 
+    settings = read_object(folder / ADAPTER, tr("train the adapter again"))
     note = note_of(folder)
-    base = base_of(folder)
-    refuse_other_base(folder, base, note)
+    base = base_of(folder, note, settings)
     if (how := note.get("quantized")) and quantized:
         model = load_quantized(base, Quantize4bit(bool(how["double"])), dtype)
     else:
@@ -259,10 +259,13 @@ def note_of(folder: Path) -> dict[str, Any]:
     return read_object(folder / BASE, "") if (folder / BASE).is_file() else {}
 
 
-def base_of(folder: Path) -> str:
-    """Name of the base of the adapter in `folder`."""
-    settings = read_object(folder / ADAPTER, tr("train the adapter again"))
-    base = str(note_of(folder).get("base") or settings.get("base_model_name_or_path") or "")
+def base_name(folder: Path) -> str:
+    """Name of the base of the adapter in `folder`, as it is kept there."""
+    return named_base(folder, note_of(folder), read_object(folder / ADAPTER, tr("train the adapter again")))
+
+
+def named_base(folder: Path, note: dict[str, Any], settings: dict[str, Any]) -> str:
+    base = str(note.get("base") or settings.get("base_model_name_or_path") or "")
     if not base:
         raise UserError(
             tr("{folder} does not say which base its adapter needs", folder=folder), tr("train the adapter again")
@@ -270,8 +273,9 @@ def base_of(folder: Path) -> str:
     return base
 
 
-def refuse_other_base(folder: Path, base: str, note: dict[str, Any]) -> None:
-    """Raise UserError unless the base has the content whose hash was kept beside the adapter."""
+def base_of(folder: Path, note: dict[str, Any], settings: dict[str, Any]) -> str:
+    """Name of the base of an adapter, checked against the content hash that was kept beside it."""
+    base = named_base(folder, note, settings)
     wanted = note.get("sha256")
     if wanted and content_hash(base) != wanted:
         raise UserError(
@@ -282,6 +286,7 @@ def refuse_other_base(folder: Path, base: str, note: dict[str, Any]) -> None:
             ),
             tr("restore the base, or train the adapter again"),
         )
+    return base
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:

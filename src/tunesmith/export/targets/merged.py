@@ -9,7 +9,7 @@ import torch
 from tunesmith.export.settings import EXACT, HALF, Limits
 from tunesmith.export.target import Work
 from tunesmith.export.torch_subject import TorchSubject, open_torch
-from tunesmith.models.load import ADAPTER, base_of, load_folder, locate, quiet, read_config
+from tunesmith.models.load import ADAPTER, base_name, load_folder, locate, quiet, read_config
 
 Name = Literal["fp32", "bf16", "fp16"]
 TYPES: dict[Name, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,5 +41,5 @@ def stored(model: str) -> torch.dtype:
     """The type of the weights of a model folder, or of the base below its adapters."""
     folder = locate(model)
     while (folder / ADAPTER).is_file():
-        folder = locate(base_of(folder))
+        folder = locate(base_name(folder))
     return cast(torch.dtype | None, read_config(folder).dtype) or torch.float32
