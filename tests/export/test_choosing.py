@@ -1,21 +1,34 @@
 """A form is found by its file, and every wrong word is told with the nearest right one."""
 
+import ast
+
 import pytest
 
 from tunesmith.config import from_words
 from tunesmith.errors import UserError
-from tunesmith.export.choosing import choose, names, summaries
-from tunesmith.export.settings import EXACT, HALF
+from tunesmith.export.choosing import choose, limits_of, names, source, summaries
+from tunesmith.export.settings import EIGHT_BITS, EXACT, FOUR_BITS, HALF
+from tunesmith.export.targets.merged import Merged
+from tunesmith.messages import catalog
 
 
 def test_a_form_is_a_file() -> None:
     assert "merged" in names()
     assert "dtype=auto" in summaries()["merged"]
-    for name in names():
-        target, settings = choose(name)
-        assert callable(target.write)
-        assert callable(target.open)
-        assert settings.limits.mean_kl is not None
+    target, settings = choose("merged")
+    assert (target, settings.held_out) == (Merged(), 32)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_form_says_in_both_languages_what_it_is(name: str) -> None:
+    first = (ast.get_docstring(source(name)) or "").partition("\n")[0]
+    assert first
+    assert first in catalog("zh")
+
+
+def test_a_form_that_does_not_say_what_it_loses_is_held_to_4_bits() -> None:
+    assert limits_of(object()) == FOUR_BITS
+    assert FOUR_BITS.mean_kl > EIGHT_BITS.mean_kl > HALF.mean_kl > EXACT.mean_kl
 
 
 def test_limits_follow_the_options_and_can_be_moved() -> None:

@@ -22,9 +22,9 @@ class Limits:
 
 
 EXACT = Limits()
-HALF = Limits(None, 5e-3, None, 0.97, 0.8, 0.01, 0.02)  # weights in 16 bits
-EIGHT_BITS = Limits(None, 0.02, None, 0.95, 0.7, 0.02, 0.03)
-FOUR_BITS = Limits(None, 0.2, None, 0.8, None, 0.1, 0.05)
+HALF = Limits(None, 5e-3, None, 0.97, 0.5, 0.05, 0.02)  # weights in 16 bits
+EIGHT_BITS = Limits(None, 0.02, None, 0.95, 0.5, 0.05, 0.03)
+FOUR_BITS = Limits(None, 0.2, None, 0.8, None, 0.15, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
