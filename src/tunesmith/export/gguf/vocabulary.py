@@ -122,7 +122,7 @@ def candidates(taken: Source, texts: Sequence[str]) -> Iterator[Vocabulary]:
 
 def is_byte_level(taken: Source) -> bool:
     """BPE over the 256 letters that stand for bytes."""
-    return taken.model["type"] == "BPE" and set(letters().values()) <= taken.model["vocab"].keys()
+    return bool(taken.model["type"] == "BPE" and set(letters().values()) <= taken.model["vocab"].keys())
 
 
 def is_pieces(taken: Source) -> bool:
