@@ -17,12 +17,12 @@ from tunesmith.errors import UserError
 from tunesmith.export.gguf.pretokenizers import suiting
 from tunesmith.export.gguf.probes import probes
 from tunesmith.messages import tr
-from tunesmith.models.llamacpp import CONTROL, EXACT, UNUSED, USER_DEFINED, installed, open_gguf
+from tunesmith.models.gguf_words import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
+from tunesmith.models.llamacpp import EXACT, installed, open_gguf
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-NORMAL, UNKNOWN, BYTE = 1, 2, 6
 Field = int | float | bool | str | Sequence[int] | Sequence[float] | Sequence[str]
 
 
