@@ -8,7 +8,7 @@ import transformers
 from tests.toys import save_base, unigram_tokenizer
 from tunesmith.cli import main
 
-VERBS = ["quickstart", "tune", "chat", "data", "render", "run", "recipes", "doctor"]
+VERBS = ["quickstart", "tune", "chat", "data", "render", "run", "recipes", "doctor", "export", "verify"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.evaluate.statistics import binomial, mcnemar, share, wilson
+from tunesmith.evaluate.statistics import binomial, mcnemar, mean_interval, share, student, wilson
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,16 @@ def test_a_fair_coin_is_symmetric():
 def test_verdicts_on_different_tasks_are_not_compared():
     with pytest.raises(ValueError, match="not paired"):
         mcnemar([True], [True, False])
+
+
+@pytest.mark.parametrize(("freedom", "reach"), [(3, 3.182), (7, 2.365), (31, 2.040), (1000, 1.962)])
+def test_the_interval_of_a_mean_reaches_as_far_as_in_the_tables_of_student(freedom: int, reach: float) -> None:
+    assert student(freedom, 0.95) == pytest.approx(reach, rel=0.01)
+
+
+def test_the_interval_of_a_mean() -> None:
+    mean, (low, high) = mean_interval([1.0, 2.0, 3.0, 4.0])
+    assert mean == 2.5
+    assert (low, high) == pytest.approx((2.5 - 3.182 * 0.6455, 2.5 + 3.182 * 0.6455), rel=0.01)
+    assert mean_interval([2.0, 2.0]) == (2.0, (2.0, 2.0))
+    assert mean_interval([5.0]) == (5.0, (-math.inf, math.inf))

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tunesmith import __version__
-from tunesmith.cli import chat, data, doctor, quickstart, recipes, render, run, tune
+from tunesmith.cli import chat, data, doctor, export, quickstart, recipes, render, run, tune, verify
 from tunesmith.cli.console import apart, emit, leads
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
@@ -29,6 +29,8 @@ app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=tr('Example: tunesmith chat my-model --once "Sort these words: pear, fig, apple"'))(chat.chat)
 app.command(epilog=render.EXAMPLES)(render.render)
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=export.EXAMPLES)(export.export)
+app.command(epilog=verify.EXAMPLES)(verify.verify)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipes")

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunesmith.config import Assignment
 
 
 def chosen_recipe(words: Sequence[str], default: str | None) -> Recipe:
@@ -30,3 +34,13 @@ def chosen_recipe(words: Sequence[str], default: str | None) -> Recipe:
     if Path(name).suffix in (".yaml", ".yml"):
         name, assignments = config.from_yaml(Path(name))
     return config.apply(recipes.load(name), (*assignments, *config.from_words(overrides)))
+
+
+def settings_alone(words: Sequence[str]) -> "tuple[Assignment, ...]":
+    """The overrides of a verb that takes no recipe."""
+    from tunesmith import config
+
+    for word in words:
+        if "=" not in word:
+            raise UserError(tr("{word!r} is no setting", word=word), tr("write settings as key=value"))
+    return config.from_words(words)

@@ -62,3 +62,32 @@ def binomial(left: int, right: int) -> float:
     total = left + right
     tail = sum(math.comb(total, fewer) for fewer in range(min(left, right) + 1))
     return min(1.0, 2 * tail / (1 << total))
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, tuple[float, float]]:
+    """The mean of independent values, and the interval in which the true mean lies (Student, 1908).
+
+    Without end for a single value, which says nothing of how far others may lie from it.
+    """
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count == 1:
+        return mean, (-math.inf, math.inf)
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
+    half = student(count - 1, confidence) * spread
+    return mean, (mean - half, mean + half)
+
+
+def student(freedom: int, confidence: float) -> float:
+    """How many standard errors an interval of a mean reaches to each side; within 1 % from 3 degrees of freedom on.
+
+    Abramowitz and Stegun, 26.7.5.
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    terms: tuple[float, ...] = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + math.fsum(term / freedom**power for power, term in enumerate(terms, start=1))

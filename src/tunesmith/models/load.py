@@ -215,18 +215,21 @@ def check_files(folder: Path) -> None:
     )
 
 
-def load_adapter(folder: Path, dtype: Dtype) -> PreTrainedModel:
-    """The base that the adapter in `folder` was trained on, with the adapter in place."""
+def load_adapter(folder: Path, dtype: Dtype, quantized: bool = True) -> PreTrainedModel:
+    """The base that the adapter in `folder` was trained on, with the adapter in place.
+
+    quantized  False: on the full weights even where it was trained on 4 bits
+    """
     from peft import PeftConfig, PeftModel
 
     from tunesmith.models.surgery.adapter import TOKEN_ROWS
     from tunesmith.models.surgery.grow_vocabulary import resize
     from tunesmith.models.surgery.quantize import Quantize4bit
 
-    settings = read_object(folder / ADAPTER, tr("train the adapter again"))
-    note = read_object(folder / BASE, "") if (folder / BASE).is_file() else {}
-    base = base_of(folder, note, settings)
-    if how := note.get("quantized"):
+    note = note_of(folder)
+    base = base_of(folder)
+    refuse_other_base(folder, base, note)
+    if (how := note.get("quantized")) and quantized:
         model = load_quantized(base, Quantize4bit(bool(how["double"])), dtype)
     else:
         model = merged(load_model(base, dtype))
@@ -253,13 +256,24 @@ def load_adapter(folder: Path, dtype: Dtype) -> PreTrainedModel:
     return cast(PreTrainedModel, adapted.to(DTYPES[dtype]).eval())
 
 
-def base_of(folder: Path, note: dict[str, Any], settings: dict[str, Any]) -> str:
-    """Name of the base of an adapter, checked against the content hash that was kept beside it."""
-    base = str(note.get("base") or settings.get("base_model_name_or_path") or "")
+def note_of(folder: Path) -> dict[str, Any]:
+    """What was kept beside the adapter in `folder`; nothing where peft alone saved it."""
+    return read_object(folder / BASE, "") if (folder / BASE).is_file() else {}
+
+
+def base_of(folder: Path) -> str:
+    """Name of the base of the adapter in `folder`."""
+    settings = read_object(folder / ADAPTER, tr("train the adapter again"))
+    base = str(note_of(folder).get("base") or settings.get("base_model_name_or_path") or "")
     if not base:
         raise UserError(
             tr("{folder} does not say which base its adapter needs", folder=folder), tr("train the adapter again")
         )
+    return base
+
+
+def refuse_other_base(folder: Path, base: str, note: dict[str, Any]) -> None:
+    """Raise UserError unless the base has the content whose hash was kept beside the adapter."""
     wanted = note.get("sha256")
     if wanted and content_hash(base) != wanted:
         raise UserError(
@@ -270,7 +284,6 @@ def base_of(folder: Path, note: dict[str, Any], settings: dict[str, Any]) -> str
             ),
             tr("restore the base, or train the adapter again"),
         )
-    return base
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:
