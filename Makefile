@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev quickstart test lint bench bench-peers docs-check clean
+.PHONY: setup setup-dev setup-quantize quickstart test lint bench bench-peers docs-check clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -20,6 +20,15 @@ $(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.setup-dev: $(VENV)/.setup
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+# llm-compressor needs another transformers than we do; export calls it in this environment.
+setup-quantize: .venv-quantize/.setup
+
+.venv-quantize/.setup: constraints-quantize.txt
+	$(PYTHON) -m venv .venv-quantize
+	@echo "Installing llm-compressor into .venv-quantize (about a minute, 1.5 GB) …"
+	.venv-quantize/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-quantize.txt llmcompressor
 	@touch $@
 
 quickstart: setup

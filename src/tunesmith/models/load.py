@@ -37,6 +37,7 @@ from tunesmith.artifact import hash_file
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.adapted import bare, prompt_length
+from tunesmith.models.packed import unpacking
 
 if TYPE_CHECKING:
     from tunesmith.models.surgery.quantize import Quantize4bit
@@ -132,8 +133,9 @@ def fetch(base: str) -> Path:
 def load_folder(folder: Path, dtype: Dtype, quantize: "Quantize4bit | None" = None) -> PreTrainedModel:
     """A whole model from a folder of config.json and safetensors."""
     check_files(folder)
-    options = quantize.loading() if quantize else {}
-    kind = AutoModelForSeq2SeqLM if read_config(folder).is_encoder_decoder else AutoModelForCausalLM
+    config = read_config(folder)
+    options = quantize.loading() if quantize else unpacking(config)
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     try:
         loaded: Any = kind.from_pretrained(
             folder,

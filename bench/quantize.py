@@ -1,0 +1,118 @@
+"""What each quantization costs: size of the weights, and how far a trained model is from itself afterwards.
+
+    make setup-quantize && python -m bench.quantize [--json] [--model FOLDER] [--rows 12000]
+
+The embedded base is tuned on practice instructions, then exported in every form that this installation can make; what
+is measured are the proofs of `tunesmith export`, on conversations that it neither saw nor was calibrated on.
+The last line of --json is one object.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from tunesmith.cli.main import main as tunesmith
+from tunesmith.config import from_words
+from tunesmith.errors import UserError
+from tunesmith.export.exporting import export
+from tunesmith.models.nano.families import generate
+
+FORMS = (
+    ("merged", "dtype=bf16"), ("rtn",), ("rtn", "symmetric=false"), ("gptq", "act_order=false"), ("gptq",),
+    ("gptq", "symmetric=false"), ("awq",), ("awq", "symmetric=false"), ("gguf", "quant=F16"), ("gguf", "quant=Q8_0"),
+    ("gguf", "quant=Q4_K_M"),
+)  # fmt: skip
+WEIGHTS = (".safetensors", ".gguf")
+FIGURES = ("mean_kl", "next_token_agreement", "greedy_agreement", "loss_change", "score_change")
+
+
+class Silent:
+    """A Watch that shows nothing."""
+
+    def say(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def counting(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: None
+
+
+def write_rows(file: Path, split: Literal["train", "heldout"], count: int, seed: int) -> str:
+    rows = [
+        {"instruction": task.instruction, "input": task.input or "", "output": task.answer}
+        for task in generate(split, count, seed)
+    ]
+    file.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    return str(file)
+
+
+def tuned(folder: Path, rows: int) -> str:
+    """The embedded base after one pass over practice instructions."""
+    data, out = write_rows(folder / "train.json", "train", rows, 0), str(folder / "tuned")
+    sys.argv = ["tunesmith", "tune", "--base", "nano", "--data", data, "--out", out]
+    sys.argv += ["template=chatml", "tune.epochs=1", "tune.lr=1e-3", "tune.batch_size=32"]
+    try:
+        tunesmith()
+    except SystemExit as left:
+        if left.code:
+            raise
+    return out
+
+
+def measured(model: str, form: tuple[str, ...], data: str, folder: Path) -> dict[str, Any]:
+    """One line of the table; where a form cannot be made here, why."""
+    to, *words = form
+    name = " ".join(form)
+    print(name, file=sys.stderr)
+    try:
+        settings = from_words([*words, "held_out=128", "calibration=128"])
+        made = export(model, to, folder / name.replace(" ", "-"), [data], settings, Silent())
+    except UserError as error:
+        return {"form": name, "skipped": error.message}
+    size = sum(file.stat().st_size for file in made.out.iterdir() if file.suffix in WEIGHTS)
+    proofs = {proof.name: proof.measured for proof in made.proofs}
+    return {
+        "form": name, "bytes": size, "seconds": made.seconds, "passed": made.passed,
+        **{figure: proofs.get(figure) for figure in FIGURES},
+        "loss": next(proof.detail for proof in made.proofs if proof.name == "loss_change"),
+        "score": next((proof.detail for proof in made.proofs if proof.name == "score_change"), ""),
+    }  # fmt: skip
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    head = "| form | MB | seconds | mean KL | same next token | same answers | loss | right answers | verdict |"
+    rows = [head, "|" + "---|" * head.count(" | ") + "---|"]
+    for line in lines:
+        if reason := line.get("skipped"):
+            rows.append(f"| {line['form']} | {reason} |")
+            continue
+        verdict = "passed" if line["passed"] else "refused"
+        rows.append(
+            f"| {line['form']} | {line['bytes'] / 1e6:.2f} | {line['seconds']:.0f} | {line['mean_kl']:.2g} "
+            f"| {line['next_token_agreement']:.1%} | {line['greedy_agreement']:.1%} | {line['loss'].split(',')[0]} "
+            f"| {line['score'].split(' (')[0]} | {verdict} |"
+        )
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", help="a tuned model; by default one is tuned")
+    parser.add_argument("--rows", type=int, default=12_000, help="instructions to tune on")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = options.model or tuned(folder, options.rows)
+        data = write_rows(folder / "held.json", "heldout", 300, 1)
+        lines = [measured(model, form, data, folder) for form in FORMS]
+    print(json.dumps({"forms": lines}) if options.json else table(lines))
+
+
+if __name__ == "__main__":
+    main()
