@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.errors import UserError
-from tunesmith.export.gguf.mix import QuantName
+from tunesmith.export.gguf.mix import QUANTS, QuantName
 from tunesmith.export.gguf.shapes.shape import Floats
 from tunesmith.export.gguf.vocabulary import choose
 from tunesmith.export.gguf.write import (
@@ -27,8 +27,9 @@ from tunesmith.export.gguf.write import (
     put_all,
     write_model,
 )
+from tunesmith.export.settings import FOUR_BITS, Limits
 from tunesmith.export.target import Work
-from tunesmith.export.targets.gguf import CONTEXT, described
+from tunesmith.export.targets.gguf import CONTEXT, LIMITS, described
 from tunesmith.messages import tr
 from tunesmith.models.llamacpp import LlamaCpp, open_gguf
 
@@ -51,6 +52,11 @@ class AdapterGguf:
     """A LoRA adapter as GGUF, beside the base that it goes on."""
 
     base_quant: QuantName = "F16"  # precision of the base: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M or Q4_K_M
+
+    @property
+    def limits(self) -> Limits:
+        """What may be lost at the precision of the base."""
+        return LIMITS.get(QUANTS[self.base_quant].base, FOUR_BITS)
 
     def write(self, work: Work, folder: Path) -> None:
         """adapter.gguf, base.gguf (with the tokenizer and the template of the adapter) and a Modelfile for both."""

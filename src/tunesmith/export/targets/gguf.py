@@ -1,7 +1,7 @@
 """The target `gguf`: one file that llama.cpp, Ollama and the browser run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +11,16 @@ from tunesmith.export.gguf.mix import QUANTS, QuantName
 from tunesmith.export.gguf.modelfile import write_modelfile
 from tunesmith.export.gguf.vocabulary import Field, Vocabulary, choose
 from tunesmith.export.gguf.write import Model, open_model, write_model, write_requantized
+from tunesmith.export.settings import EIGHT_BITS, EXACT, FOUR_BITS, HALF, Limits
 from tunesmith.export.target import Work
 from tunesmith.messages import tr
 from tunesmith.models.llamacpp import LlamaCpp, library, open_gguf
 from tunesmith.text.render import Renderer
 
 CONTEXT = 4096  # tokens that a verification has room for
+LIMITS = {
+    "F32": replace(EXACT, logit_gap=5e-3), "F16": HALF, "BF16": HALF, "Q8_0": EIGHT_BITS, "Q6_K": EIGHT_BITS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Gguf:
             )
         if self.shard_mb < 0:
             raise UserError(tr("shard_mb={size} is negative", size=self.shard_mb), tr("use 0 for a single file"))
+
+    @property
+    def limits(self) -> Limits:
+        """What may be lost at this precision. llama.cpp looks GELU up in a table of half precision, even in F32."""
+        return LIMITS.get(QUANTS[self.quant].base, FOUR_BITS)
 
     def write(self, work: Work, folder: Path) -> None:
         """model.gguf or its shards, Modelfile, and imatrix.gguf where one was measured."""
