@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev quickstart test lint bench bench-peers docs-check clean
+.PHONY: setup setup-dev setup-web quickstart test lint bench bench-peers docs-check clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -20,6 +20,14 @@ $(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.setup-dev: $(VENV)/.setup
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+# The runtime of the page that runs a model in the browser; a wheel that is built afterwards carries it.
+WEB := src/tunesmith/export/web
+setup-web: $(WEB)/node_modules/.package-lock.json
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci
 	@touch $@
 
 quickstart: setup
