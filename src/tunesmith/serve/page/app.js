@@ -1,4 +1,4 @@
-// The chat page over any backend: {models(), answer(…)}, and where it has them prepare(place) and rate(rating).
+// The chat page over any backend: {models(), answer(…)}, and where it has them prepare(place), rate(rating), warning.
 import * as talks from "./conversation.js";
 import { applyTheme, askPrompts, askSettings, askToken, sampling } from "./dialogs.js";
 import { button, eachFrame, el, save } from "./dom.js";
@@ -54,7 +54,7 @@ class Page {
       if (this.models.length > 1) this.parts.second.selectedIndex = 1;
       if (!this.conversation.turns.length && !this.conversation.system) this.setSystem(this.models[0]?.system ?? "");
       this.parts.send.disabled = !this.models.length;
-      this.parts.notice.textContent = this.models.length ? "" : words("noModels");
+      this.parts.notice.textContent = this.models.length ? (this.backend.warning ?? "") : words("noModels");
       this.showModels();
       this.show();
     }, () => this.connect());
@@ -83,8 +83,8 @@ class Page {
     compare.hidden = this.models.length < 2;
     compare.setAttribute("aria-pressed", this.comparing);
     second.hidden = !this.comparing;
-    const context = this.models.find(({ id }) => id === model.value)?.context;
-    model.title = context ? words("context", { context }) : "";
+    const chosen = this.models.find(({ id }) => id === model.value);
+    model.title = chosen ? `${chosen.engine} · ${words("context", chosen)}` : "";
   }
 
   toggleCompare() {

@@ -16,6 +16,7 @@ export async function talk(backend, model, messages, options, signal, show) {
       show(content);
     }
     tokens = step.value?.tokens ?? null;
+    ended = signal.aborted ? "stopped" : "";
   } catch (error) {
     if (!signal.aborted && !content) throw error;
     ended = signal.aborted ? "stopped" : "failed";
