@@ -14,9 +14,10 @@ from transformers import AutoConfig, PretrainedConfig
 
 from tunesmith.artifact import write_json
 from tunesmith.errors import UserError
+from tunesmith.export.gguf.mix import QuantName
 from tunesmith.export.subject import Subject
 from tunesmith.export.target import Work
-from tunesmith.export.targets.gguf import Gguf, QuantName
+from tunesmith.export.targets.gguf import Gguf
 from tunesmith.messages import tr
 
 PIECE = 8 * 2**20  # bytes of the model that the page checks and keeps at once
