@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev setup-quantize quickstart test lint bench bench-peers docs-check clean
+.PHONY: setup setup-dev setup-quantize setup-web quickstart test lint bench bench-peers docs-check clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -29,6 +29,14 @@ setup-quantize: .venv-quantize/.setup
 	$(PYTHON) -m venv .venv-quantize
 	@echo "Installing llm-compressor into .venv-quantize (about a minute, 1.5 GB) …"
 	.venv-quantize/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-quantize.txt llmcompressor
+	@touch $@
+
+# The runtime of the page that runs a model in the browser; a wheel that is built afterwards carries it.
+WEB := src/tunesmith/export/web
+setup-web: $(WEB)/node_modules/.package-lock.json
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci
 	@touch $@
 
 quickstart: setup

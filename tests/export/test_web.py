@@ -1,0 +1,314 @@
+"""The exported page runs the model in a real browser, says what llama.cpp says, and needs no network afterwards."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser import Quiet, chromium, files, serving
+from tests.toys import byte_tokenizer, save_base
+from tunesmith.errors import UserError
+from tunesmith.export.target import Work
+from tunesmith.export.targets import web
+from tunesmith.export.targets.web import RUNTIME, Web
+from tunesmith.models import nano
+from tunesmith.models.llamacpp import open_gguf
+from tunesmith.models.load import load_tokenizer
+from tunesmith.records import text_message
+from tunesmith.text.render import Renderer
+from tunesmith.text.template import load_template
+
+pytest.importorskip("gguf", reason="gguf is not installed: pip install 'tunesmith[gguf]'")
+try:
+    web.runtime_folder()
+except UserError:
+    pytest.skip("the runtime for browsers is not installed: make setup-web", allow_module_level=True)
+
+MOST = 16  # tokens of an answer
+PIECE = 2**20
+QUESTIONS = ("The cat is", "把下面的词翻译成英文。\n苹果", "Copy this word.\nhello")
+
+
+@pytest.fixture(scope="module")
+def work() -> Work:
+    """nano as it is: alpaca's template needs no token that nano lacks."""
+    renderer = Renderer(load_template("alpaca"), load_tokenizer("nano"))
+    return Work("runs/nano", nano.path(), renderer)
+
+
+@pytest.fixture(scope="module")
+def made(work: Work, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export, its model cut into several pieces."""
+    folder = tmp_path_factory.mktemp("web")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web, "PIECE", PIECE)
+        Web(quant="Q8_0").write(work, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+class Host(Quiet):
+    """A static server that can break off, alter what it sends, and tells what it was asked for.
+
+    limit    bytes of the model that are sent before the connection breaks, or None
+    altered  the byte of the model that is sent wrong, or None
+    ranges   the Range header of each request for the model
+    """
+
+    limit: int | None = None
+    altered: int | None = None
+    knows_ranges = True
+    ranges: list[str | None]
+
+    def do_GET(self) -> None:  # noqa: N802
+        if not self.path.endswith(".gguf"):
+            return super().do_GET()
+        body = bytearray(Path(self.translate_path(self.path)).read_bytes())
+        asked = self.headers.get("range")
+        self.ranges.append(asked)
+        if self.altered is not None:
+            body[self.altered] ^= 1
+        start = int(asked.split("=")[1].rstrip("-")) if asked and self.knows_ranges else 0
+        self.send_response(206 if start else 200)
+        self.send_header("content-length", str(len(body) - start))
+        self.end_headers()
+        self.wfile.write(body[start : self.limit])
+        if self.limit is not None:
+            time.sleep(1)  # what arrived before a connection broke is read
+        return None
+
+
+@contextmanager
+def opened(browser: Any, folder: Path, start: str = "", **host: Any) -> Iterator[tuple[Any, type[Host]]]:
+    """The page in a fresh profile, and its server; no request goes elsewhere. `start` runs before its scripts."""
+    server = type("Server", (Host,), {"ranges": [], **host})
+    with serving(files(folder, server)) as address:
+        context = browser.new_context(locale="en-US")
+        context.add_init_script(f"localStorage.setItem('tunesmith.sampling', '{SAMPLING}'); {start}")
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        yield page, server
+        context.close()
+        assert [url for url in asked if not url.startswith((address, f"blob:{address}"))] == []
+
+
+SAMPLING = json.dumps({"temperature": 0, "max_tokens": MOST})
+
+
+def load(page: Any) -> None:
+    page.get_by_role("button", name="Load", exact=False).click()
+    page.wait_for_selector(".send:enabled", timeout=60_000)
+
+
+def ask(page: Any, question: str) -> str:
+    """The answer to a question in a conversation of its own."""
+    page.get_by_role("button", name="New conversation").click()
+    page.fill("#ask", question)
+    page.click(".send")
+    page.wait_for_selector("body:not(.busy) .turn.assistant .acts button", timeout=60_000)
+    assert "per second" in page.locator(".turn.assistant .note").inner_text()
+    return kept(page)
+
+
+def kept(page: Any) -> str:
+    """The last answer as the page keeps it, before Markdown is made of it."""
+    rows = page.evaluate("import('./store.js').then(store => store.all('conversations'))")
+    return max(rows, key=lambda row: row["time"])["turns"][-1]["content"]
+
+
+@pytest.fixture(scope="module")
+def expected(made: Path, work: Work) -> dict[str, str]:
+    """What llama.cpp itself answers to each question."""
+    if find_spec("llama_cpp") is None:
+        pytest.skip("llama-cpp-python is not installed: pip install 'tunesmith[llamacpp]'")
+    subject = open_gguf(made / "model" / "model.gguf", context=1024, cache="f16")  # as in the browser
+    answers = {}
+    for question in QUESTIONS:
+        text = work.renderer.dialect().prompt(work.renderer.template, [text_message("user", question)], ())
+        ids = subject.tokenize_natively(text)  # nano's own tokenizer is not quite one of llama.cpp's
+        answer = work.renderer.tokenizer.decode(subject.answer(ids, MOST))
+        answers[question] = answer.lstrip()  # llama.cpp's chat interface leaves out white space before an answer
+    return answers
+
+
+def test_it_answers_as_llama_cpp_does_and_goes_on_without_a_network(browser, made, expected):
+    with opened(browser, made) as (page, _):
+        load(page)
+        assert {question: ask(page, question) for question in QUESTIONS} == expected
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.context.set_offline(True)
+        page.reload()
+        page.wait_for_selector(".send:enabled", timeout=60_000)
+        assert ask(page, QUESTIONS[0]) == expected[QUESTIONS[0]]
+        assert page.locator("#history li").count() == len(QUESTIONS) + 1
+
+
+def test_the_template_in_the_file_writes_the_prompts_of_training(browser, tmp_path):
+    """The ids cannot be read out: the text, the number of tokens of it and of every beginning of it can."""
+    messages = [("system", "the cat"), ("user", "sat on\n\nthe mat "), ("assistant", " return a"), ("user", "语言模型")]
+    renderer = Renderer(load_template("chatml"), byte_tokenizer(merges=40))
+    base = save_base(tmp_path / "base", vocab_size=len(renderer.tokenizer))
+    renderer.tokenizer.save_pretrained(base)
+    (tmp_path / "web").mkdir()
+    Web(quant="F32").write(Work("bytes", base, renderer), tmp_path / "web")
+    ids = renderer.prompt([text_message(role, text) for role, text in messages])
+    texts = [renderer.tokenizer.decode(ids[:end]) for end in range(1, len(ids) + 1)]
+    whole = [(text, end) for end, text in enumerate(texts, 1) if "\ufffd" not in text]
+    with opened(browser, tmp_path / "web") as (page, _):
+        told = page.evaluate(
+            """async ([messages, texts]) => {
+              const { fetchModel } = await import("./pieces.js");
+              const { Wllama, LoggerWithoutDebug } = await import("./wllama/index.js");
+              const files = await fetchModel(await (await fetch("model.json")).json(), () => {});
+              const engine = new Wllama({ default: "wllama/wllama.wasm" }, { logger: LoggerWithoutDebug });
+              await engine.loadModel(files, { n_ctx: 512, n_parallel: 1, n_gpu_layers: 0, jinja: true });
+              const a = 'root ::= "a"'; // a character that is whole: half of one breaks its verbose words
+              const one = { max_tokens: 1, grammar: a, stream: true, stream_options: { include_usage: true } };
+              const told = async (answer) => {
+                const found = {};
+                for await (const chunk of await answer) Object.assign(found, chunk.usage, chunk.__verbose);
+                return found;
+              };
+              const chat = await told(engine.createChatCompletion({ ...one, messages, verbose: true }));
+              const counts = [];
+              for (const prompt of texts) {
+                counts.push((await told(engine.createCompletion({ ...one, prompt }))).prompt_tokens);
+              }
+              return [chat.prompt, chat.prompt_tokens, counts];
+            }""",
+            [[{"role": role, "content": text} for role, text in messages], [text for text, _ in whole]],
+        )
+    assert told == [texts[-1], len(ids), [end for _, end in whole]]
+
+
+def test_control_tokens_that_a_person_types_are_words(browser, made):
+    with opened(browser, made) as (page, _):
+        safe = page.evaluate(
+            "words => import('./guard.js').then(({ guarded }) => guarded(...words))",
+            ["a<|endoftext|>b<|pad|>", ["<|endoftext|>", "<|pad|>"]],
+        )
+    assert safe == "a<\ue000|endoftext|>b<\ue000|pad|>"
+    assert "<|endoftext|>" in json.loads((made / "model.json").read_text())["control"]
+
+
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_loading_goes_on_where_it_broke_off(browser, made, knows_ranges):
+    with opened(browser, made, limit=5 * PIECE // 2, knows_ranges=knows_ranges) as (page, server):
+        page.get_by_role("button", name="Load", exact=False).click()
+        page.wait_for_selector("text=That did not work")
+        server.limit = None
+        page.reload()
+        load(page)
+        assert server.ranges == [None, f"bytes={2 * PIECE}-"]
+
+
+def test_a_file_that_is_not_the_exported_one_is_refused(browser, made):
+    with opened(browser, made, altered=PIECE + 7) as (page, server):
+        page.get_by_role("button", name="Load", exact=False).click()
+        page.wait_for_selector(
+            f"text=model.gguf is not the file that was exported (bytes {PIECE} to {2 * PIECE} differ)"
+        )
+        assert page.locator(".send").is_disabled()
+        server.altered = None
+        page.locator("#notice").get_by_role("button", name="Retry").click()
+        load(page)
+
+
+def test_what_the_browser_kept_is_checked_again(browser, made):
+    """A piece that changed on the disk is fetched anew."""
+    with opened(browser, made) as (page, server):
+        load(page)
+        page.evaluate(
+            """async () => {
+              const [name] = (await caches.keys()).filter(name => name.startsWith("tunesmith-model"));
+              const store = await caches.open(name);
+              await store.put((await store.keys())[0], new Response("damaged"));
+            }"""
+        )
+        page.reload()
+        page.wait_for_selector(".send:enabled", timeout=60_000)
+        assert server.ranges == [None, None]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "Object.defineProperty(navigator, 'hardwareConcurrency', { get: () => 4 })",
+        "delete WebAssembly.Suspending; delete WebAssembly.promising",
+    ],
+    ids=["threads", "without JSPI, as Safari"],
+)
+def test_other_browsers_get_the_same_answer(browser, made, expected, start):
+    with opened(browser, made, start) as (page, _):
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.reload()  # now the service worker adds the headers that threads need
+        load(page)
+        threads = 2 if "hardware" in start else 1
+        assert page.evaluate("crossOriginIsolated")
+        assert f"threads: {threads}" in page.locator("#top select").first.get_attribute("title")
+        assert ask(page, QUESTIONS[0]) == expected[QUESTIONS[0]]
+
+
+def test_a_device_with_too_little_memory_is_warned(browser, made):
+    small = "Object.defineProperty(navigator, 'deviceMemory', { get: () => 0.125 })"
+    with opened(browser, made, small) as (page, _):
+        page.get_by_role("button", name="Load", exact=False).click()
+        page.wait_for_selector("text=this device reports 134.2 MB")
+        page.get_by_role("button", name="Load anyway").click()
+        page.wait_for_selector(".send:enabled", timeout=60_000)
+
+
+def test_an_answer_can_be_stopped(browser, made):
+    with opened(browser, made) as (page, _):
+        load(page)
+        page.evaluate(
+            "localStorage.setItem('tunesmith.sampling', JSON.stringify({ temperature: 0, max_tokens: 100000 }))"
+        )
+        page.fill("#ask", "The cat is")
+        page.click(".send")
+        page.wait_for_selector(".turn.assistant > .text > *")
+        page.click(".stop")
+        page.wait_for_selector("text=Stopped")
+        assert 0 < len(kept(page)) < 100_000
+        assert ask(page, "Again") != ""
+
+
+def test_the_export_lists_what_it_holds(made):
+    told = json.loads((made / "model.json").read_text())
+    [file] = told["files"]
+    whole = (made / "model" / file["name"]).read_bytes()
+    assert (file["size"], file["sha256"]) == (len(whole), sha256(whole).hexdigest())
+    cuts = pairwise([*range(0, len(whole), PIECE), len(whole)])
+    assert file["pieces"] == [sha256(whole[start:end]).hexdigest() for start, end in cuts]
+    assert told["context"] == 1024  # nano has no more positions
+    assert told["memory"] > len(whole) + 1024 * 6 * 2 * 192 * 2
+    app = json.loads((made / "files.js").read_text().removeprefix("self.APP = ").removesuffix(";\n"))
+    missing = [name for name in app["files"] if not (made / name).exists()]
+    assert missing == []
+
+
+def test_without_the_runtime_the_export_is_refused_before_anything_is_written(work, tmp_path, monkeypatch):
+    monkeypatch.setitem(RUNTIME, "index.js", "wllama/esm/absent.js")
+    with pytest.raises(UserError) as refused:
+        Web().write(work, tmp_path)
+    assert refused.value.cure == "make setup-web"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_context_without_room_is_refused():
+    with pytest.raises(UserError, match="context=0"):
+        Web(context=0)
