@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev setup-quantize setup-web quickstart test lint bench bench-peers docs-check clean
+.PHONY: setup setup-dev setup-quantize setup-web setup-llamacpp quickstart test lint bench bench-peers docs-check clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -38,6 +38,13 @@ setup-web: $(WEB)/node_modules/.package-lock.json
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	cd $(WEB) && npm ci
 	@touch $@
+
+# llama.cpp comes as source: the wheel that is built once (5 to 10 minutes) is kept. It needs none of its dependencies.
+WHEELS := $(HOME)/.cache/tunesmith/wheels
+setup-llamacpp: setup
+	$(BIN)/python -c 'import importlib.util as u; raise SystemExit(u.find_spec("llama_cpp") is None)' || { \
+	  ls $(WHEELS)/llama_cpp_python-*.whl >/dev/null 2>&1 || $(PIP:install=wheel) --no-deps -w $(WHEELS) llama-cpp-python; \
+	  $(PIP) gguf && $(PIP) --no-deps $(WHEELS)/llama_cpp_python-*.whl; }
 
 quickstart: setup
 	$(BIN)/tunesmith quickstart

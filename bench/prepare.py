@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.dedup import resampled
 from bench.work import conversations, tokenizer
 from tunesmith.text.render import Renderer
 from tunesmith.text.template import load_template
@@ -20,10 +21,11 @@ from tunesmith.text.template import load_template
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venv-peers/bin/python"
 ROUNDS = 3
+MOST = 10_000  # rows of a comparison in three rounds; beyond, one round
 
 
 def prepare(n: int, data: Path | None = None, peers: Path = PEERS) -> dict[str, Any]:
-    """Measure on the first `n` rows, contenders in turn in processes of their own, the median of three rounds.
+    """Measure on `n` rows, contenders in turn in processes of their own, the median of the rounds.
 
     ours, trl  records per CPU-second; trl and ratio are None where there is no TRL
     tokens     of all rows: TRL's have one more each where the template ends a turn with a line break
@@ -34,7 +36,7 @@ def prepare(n: int, data: Path | None = None, peers: Path = PEERS) -> dict[str, 
         facts = write_work(folder, n, data)
         found: dict[str, list[dict[str, Any]]] = {"ours": [], "trl": []}
         small: list[dict[str, Any]] = []
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS if n <= MOST else 1):
             found["ours"].append(run(folder, "ours", n))
             small.append(run(folder, "ours", n // 4))
             if peers.exists():
@@ -45,6 +47,7 @@ def prepare(n: int, data: Path | None = None, peers: Path = PEERS) -> dict[str, 
 def write_work(folder: Path, n: int, data: Path | None) -> dict[str, Any]:
     """chats.jsonl for us, rows.jsonl with "prompt" and "completion" in messages for TRL, and the tokenizer."""
     chats = conversations(n, data)
+    chats += resampled(n - len(chats)) if len(chats) < n else []
     words = tokenizer([part.text for chat in chats for message in chat.messages for part in message.parts])
     renderer = Renderer(load_template("chatml"), words)
     words.chat_template = renderer.chat_template
