@@ -1,5 +1,7 @@
 """Errors that are the user's to fix. Anything else is our fault and keeps its traceback."""
 
+from tunesmith.messages import tr
+
 
 class UserError(Exception):
     """A file, a recipe, an option or a path needs the user's hand; the command ends with exit code 2.
@@ -31,5 +33,6 @@ class ProofError(UserError):
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
     """The error for an optional dependency that is not installed."""
     return UserError(
-        f"{purpose} needs the package {package}, which is not installed", f"pip install 'tunesmith[{extra}]'"
+        tr("{purpose} needs the package {package}, which is not installed", purpose=purpose, package=package),
+        f"pip install 'tunesmith[{extra}]'",
     )

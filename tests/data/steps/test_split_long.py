@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.steps.running import run, talk
+from tests.toys import byte_tokenizer
 from tunesmith.data.steps.split_long import SplitLong
 from tunesmith.records import Conversation, text_message
 
@@ -24,6 +25,14 @@ def test_every_turn_has_its_price():
     row = talk("aaa", "bb", "ccc", "dd")
     assert len(run(SplitLong(limit=10), [row])[0]) == 1
     assert len(run(SplitLong(limit=13, turn=1), [row])[0]) == 2
+
+
+def test_a_tokenizer_counts_its_tokens(tmp_path):
+    byte_tokenizer().save_pretrained(tmp_path)
+    row = talk("一", "二", "三", "四")  # three bytes each
+    by_bytes = SplitLong(limit=6, tokenizer=str(tmp_path))
+    assert [texts(piece) for piece in run(by_bytes, [row])[0]] == [["一", "二"], ["三", "四"]]
+    assert len(run(SplitLong(limit=6), [row])[0]) == 1
 
 
 def test_a_long_round_is_kept_whole_or_let_go():
