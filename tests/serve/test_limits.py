@@ -4,10 +4,10 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import openai
@@ -15,6 +15,7 @@ import pytest
 
 from tests.serve.conftest import LIMITS, Asks, Site, serving
 from tunesmith.errors import UserError
+from tunesmith.serve.engines.base import Ask, Engine, Step
 from tunesmith.serve.house import House, Served
 from tunesmith.serve.running import listen, refuse_open_door
 
@@ -23,12 +24,34 @@ ENDLESS = {"model": "model", "messages": [{"role": "user", "content": "x"}], "te
 ASKED = {"model": "model", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
 
 
+class Slow:
+    """In place of a model's engine: the letter b every 50 ms, `most` times."""
+
+    name = "slow"
+    context = 100_000
+
+    def __init__(self, served: Served, most: int = 1000) -> None:
+        self.served = Served("model", cast(Engine, self), served.tongue)
+        self.most, self.closed = most, 0
+
+    async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        try:
+            for _ in range(self.most):
+                await asyncio.sleep(0.05)
+                yield Step(self.served.tongue.encode("b")[0])
+        finally:
+            self.closed += 1
+
+    def alive(self) -> bool:
+        return True
+
+
 def raw(site: Site, text: bytes, seconds: float = 5.0) -> bytes:
     """What comes back for these bytes."""
     host, port = site.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=seconds) as client:
         client.sendall(text)
-        return client.recv(65536)
+        return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 def post(path: bytes, head: bytes, body: bytes = b"") -> bytes:
@@ -61,7 +84,7 @@ def test_what_is_no_request_is_refused(site: Site, path: str, body: bytes) -> No
 
 
 def test_another_page_cannot_ask_in_a_users_name(site: Site) -> None:
-    """A form of another origin sends no JSON, a name that was rebound to this machine is not ours, nothing is shared."""
+    """A form of another origin sends no JSON, a name that was rebound to this machine is not ours."""
     form = httpx.post(
         f"{site.url}/v1/chat/completions", content=json.dumps(ASKED), headers={"content-type": "text/plain"}
     )
@@ -112,35 +135,13 @@ def test_a_client_that_leaves_stops_its_answer(models: dict[str, Served]) -> Non
             until(lambda: site.house.busy == 0)
 
 
-class Slow:
-    """The engine of a model, a token every 50 ms, without end."""
-
-    def __init__(self, served: Served) -> None:
-        self.inner = served.engine
-        self.name, self.context, self.closed, self.asked = "slow", 100_000, 0, 0
-        self.served = Served("model", self, served.tongue)  # type: ignore[arg-type]
-
-    async def answer(self, ask: Any) -> Any:
-        from tunesmith.serve.engines.base import Step
-
-        self.asked += 1
-        try:
-            while True:
-                await asyncio.sleep(0.05)
-                yield Step(ord("a"))
-        finally:
-            self.closed += 1
-
-    def alive(self) -> bool:
-        return True
-
-
 def test_an_answer_ends_when_its_time_is_up(models: dict[str, Served]) -> None:
     engine = Slow(models["model"])
     with serving(House({"model": engine.served}, replace(LIMITS, seconds=0.5))) as site, site.client() as client:
         found = client.chat.completions.create(**ASKED)
     assert found.choices[0].finish_reason == "length"
-    assert 1 < len(str(found.choices[0].message.content)) <= 10
+    assert set(str(found.choices[0].message.content)) == {"b"}
+    assert 1 < found.usage.completion_tokens <= 10
     assert engine.closed == 1
 
 
@@ -179,7 +180,7 @@ def test_with_a_token_nothing_is_told_to_those_without(guarded: Site) -> None:
             {},
             {"authorization": "Bearer wrong"},
             {"authorization": "Basic sesame"},
-            {"authorization": "Bearer "},
+            {"authorization": "Bearer"},
         ):
             assert httpx.get(f"{guarded.url}/{path}", headers=header).status_code == 401
         assert httpx.get(f"{guarded.url}/{path}", headers={"authorization": "Bearer sesame"}).status_code == 200
@@ -205,13 +206,23 @@ def test_a_taken_port_is_the_users_error() -> None:
         listen("127.0.0.1", taken.getsockname()[1])
 
 
-def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(models: dict[str, Served], tmp_path: Path) -> None:
-    with serving(House(models, LIMITS)) as site, site.client() as client:
+def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(models: dict[str, Served]) -> None:
+    slow = Slow(models["model"], most=20)
+    with serving(House({"model": slow.served}, LIMITS)) as site, site.client() as client:
         running = iter(client.chat.completions.create(**{**ASKED, "stream": True}))
         next(running)
-        site.house.draining = True
+        site.house.drain()
         for path in ("v1/models", "ready"):
             assert httpx.get(f"{site.url}/{path}").status_code == 503
         with pytest.raises(openai.InternalServerError):
             client.chat.completions.create(**ASKED)
-        assert [chunk.choices[0].finish_reason for chunk in running][-1] == "stop"
+        assert [chunk.choices[0].delta.content for chunk in running].count("b") == 20
+        until(lambda: refuses_connections(site))
+
+
+def refuses_connections(site: Site) -> bool:
+    try:
+        httpx.get(f"{site.url}/health")
+    except httpx.TransportError:
+        return True
+    return False

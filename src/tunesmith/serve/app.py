@@ -11,7 +11,6 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from tunesmith import __version__
@@ -45,10 +44,10 @@ def create_app(house: House, token: str = "", page: Path | None = None) -> App:
     app.add_exception_handler(EngineError, failed)
     app.openapi = lambda: described(app)  # type: ignore[method-assign]  # FastAPI's own way to change it
     folder = page or page_folder()
-    if (folder / "index.html").is_file():
+    shown = files_of(folder)
+    if shown:
         app.mount("/", Page(directory=folder, html=True), name="page")
-    own = {route.path for route in app.routes if isinstance(route, Route)}
-    guard = Guard(app, house.limits, token, lambda: house.draining, lambda path: path not in own)
+    guard = Guard(app, house.limits, token, lambda: house.draining, lambda path: path in shown)
     return Counted(guard, house)
 
 
@@ -60,6 +59,14 @@ async def living(app: FastAPI) -> AsyncIterator[None]:
 
 def page_folder() -> Path:
     return Path(str(resources.files("tunesmith.serve") / "page"))
+
+
+def files_of(folder: Path) -> frozenset[str]:
+    """The paths of the chat page; none where there is no page."""
+    if not (folder / "index.html").is_file():
+        return frozenset()
+    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return frozenset({"/", *(f"/{name}" for name in files)})
 
 
 class Page(StaticFiles):

@@ -1,5 +1,6 @@
 """What all routes share: the models, the limits, and whether the server is about to leave."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ class House:
     """
     models    by name; a client's word is only ever looked up here
     ratings   file for the preferences that the chat page sends; None: they are refused
-    draining  told to stop: what runs may end, nothing new begins
+    told      when it was told to stop (time.monotonic)
     busy      answers that wait or run
     """
 
@@ -33,8 +34,21 @@ class House:
     limits: Limits
     metrics: Metrics = field(default_factory=Metrics)
     ratings: Path | None = None
-    draining: bool = False
+    told: float | None = None
     busy: int = 0
+
+    @property
+    def draining(self) -> bool:
+        """Told to stop: what runs may end, nothing new begins."""
+        return self.told is not None
+
+    def drain(self) -> None:
+        self.told = time.monotonic()
+
+    @property
+    def drained(self) -> bool:
+        """Told to stop, and nothing runs any more, or has had its time."""
+        return self.told is not None and (not self.busy or time.monotonic() - self.told > self.limits.drain)
 
     def model(self, name: str) -> Served:
         found = self.models.get(name)

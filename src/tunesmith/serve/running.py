@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from types import FrameType
 
 import uvicorn
@@ -13,28 +12,21 @@ from tunesmith.serve.app import create_app
 from tunesmith.serve.guard import is_loopback
 from tunesmith.serve.house import House
 
-PAUSE = 0.05  # seconds between looks at what is still running
-
-
 class Server(uvicorn.Server):
     """On the first signal: refuse new questions, let the running ones end, then leave. On the second: leave now."""
 
     def __init__(self, config: uvicorn.Config, house: House) -> None:
         super().__init__(config)
         self.house = house
-        self.told_at = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.house.draining:
             self.should_exit = self.force_exit = True
-        self.house.draining = True
-        self.told_at = time.monotonic()
+        self.house.drain()
 
     async def on_tick(self, counter: int) -> bool:
         """Asked ten times a second whether to leave."""
-        late = self.house.draining and time.monotonic() - self.told_at > self.house.limits.drain
-        if self.house.draining and (late or not self.house.busy):
-            self.should_exit = True
+        self.should_exit |= self.house.drained
         return bool(await super().on_tick(counter))
 
 

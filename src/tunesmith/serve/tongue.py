@@ -81,7 +81,8 @@ class TokenizerTongue:
 
     @cached_property
     def form(self) -> ToolForm | None:
-        return learn_form(self.renderer) if self.renderer else None
+        made = self.renderer
+        return learn_form(made.template, made.dialect(), made.control) if made else None
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:

@@ -7,12 +7,14 @@ a template that writes them in another way is not offered tools.
 import json
 import re
 import secrets
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.records import Message, ToolCall, text_message
-from tunesmith.text.render import Renderer
+from tunesmith.text.dialect import Dialect
+from tunesmith.text.template import Template
 
 NAME, KEY, VALUE = "xtoolx", "xkeyx", "xvaluex"
 TOOL: dict[str, Any] = {
@@ -56,11 +58,10 @@ class ToolForm:
         return found
 
 
-def learn_form(renderer: Renderer) -> ToolForm | None:
+def learn_form(template: Template, dialect: Dialect, control: Container[str]) -> ToolForm | None:
     """How the template writes a call of a tool that it was told of; None if it does not, or in no such form."""
     question = text_message("user", "?")
     asked = Message("assistant", (), tool_calls=(ToolCall(NAME, {KEY: VALUE}, "x"),))
-    dialect, template = renderer.dialect(), renderer.template
     try:
         prompt = dialect.prompt(template, (question,), (TOOL,))
         whole = dialect.text(template, (question, asked), (TOOL,))
@@ -69,7 +70,7 @@ def learn_form(renderer: Renderer) -> ToolForm | None:
     if NAME not in prompt or not whole.startswith(prompt):
         return None
     form = form_of(whole[len(prompt) :])
-    special = form and (form.open in renderer.control or form.close in renderer.control)
+    special = form and (form.open in control or form.close in control)
     return None if special else form  # the words of an answer are read without its control tokens
 
 

@@ -1,6 +1,6 @@
 """The plain way of a torch model, for all that continuous batching cannot serve: one sequence a forward pass."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,34 +15,37 @@ from tunesmith.models.opening import opening
 
 @dataclass(slots=True)
 class SerialDecoder:
-    """Slots that take turns, each with its own cache."""
+    """Slots that take turns, each with its own cache. `unread`: slots whose prompt has not been computed."""
 
     model: PreTrainedModel
     context: int
     slots: int
     name: str = "transformers, one by one"
     going: dict[int, Continuation] = field(default_factory=dict)
+    unread: set[int] = field(default_factory=set)
 
-    def begin(self, slot: int, ids: Sequence[int]) -> Tensor:
+    def begin(self, slot: int, ids: Sequence[int]) -> None:
         self.going[slot] = Continuation(self.model, ids)
-        return self.going[slot].logits()
+        self.unread.add(slot)
 
     def step(self, tokens: Mapping[int, int]) -> Mapping[int, Tensor]:
-        return dict(self._each(tokens))
-
-    def _each(self, tokens: Mapping[int, int]) -> Iterator[tuple[int, Tensor]]:
         for slot, token in tokens.items():
             self.going[slot].add(token)
-            yield slot, self.going[slot].logits()
+        now, self.unread = [*tokens, *self.unread], set()
+        return {slot: self.going[slot].logits() for slot in now}
 
     def end(self, slot: int) -> None:
         self.going.pop(slot, None)
+        self.unread.discard(slot)
 
     def logits(self, ids: Sequence[int]) -> Tensor:
         return all_logits(self.model, ids)
 
     def embed(self, ids: Sequence[int]) -> list[float] | None:
         return mean_state(self.model, ids)
+
+    def close(self) -> None:
+        self.going.clear()
 
 
 @torch.inference_mode()

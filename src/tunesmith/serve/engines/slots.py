@@ -1,6 +1,5 @@
 """An engine on anything that decodes in numbered slots: a thread of its own steps all running answers together."""
 
-import asyncio
 import queue
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -21,12 +20,12 @@ class Decoder(Protocol):
     context: int
     slots: int
 
-    def begin(self, slot: int, ids: Sequence[int]) -> Tensor:
-        """[V] logits after a prompt, which from now on is the text of the slot."""
+    def begin(self, slot: int, ids: Sequence[int]) -> None:
+        """The text of the slot is from now on this prompt, which the next steps read."""
         ...
 
     def step(self, tokens: Mapping[int, int]) -> Mapping[int, Tensor]:
-        """Slot → [V] logits after the token that is added to each of these slots."""
+        """Add a token to each of these slots, go on with all that is not read, and tell [V] logits of what is."""
         ...
 
     def end(self, slot: int) -> None: ...
@@ -35,14 +34,20 @@ class Decoder(Protocol):
 
     def embed(self, ids: Sequence[int]) -> list[float] | None: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(slots=True)
 class SlotEngine:
-    """Answers in the order they were asked for, as many at once as the decoder has slots."""
+    """Answers in the order they were asked for, as many at once as the decoder has slots.
+
+    chosen  slot → token that the decoder has not seen
+    """
 
     decoder: Decoder
     waiting: "queue.SimpleQueue[Draw | None]" = field(default_factory=queue.SimpleQueue)
-    running: dict[int, tuple[Draw, int]] = field(default_factory=dict)
+    running: dict[int, Draw] = field(default_factory=dict)
+    chosen: dict[int, int] = field(default_factory=dict)
     using: threading.Lock = field(default_factory=threading.Lock)
     thread: threading.Thread = field(init=False)
 
@@ -90,6 +95,8 @@ class SlotEngine:
     def close(self) -> None:
         self.waiting.put(None)
         self.thread.join(timeout=30)
+        with self.using:
+            self.decoder.close()
 
     def _work(self) -> None:
         while self._admit():
@@ -117,37 +124,26 @@ class SlotEngine:
         slot = next(number for number in range(self.decoder.slots) if number not in self.running)
         try:
             with self.using:
-                logits = self.decoder.begin(slot, draw.ask.ids)
-            self.running[slot] = draw, draw.take(logits)
+                self.decoder.begin(slot, draw.ask.ids)
+            self.running[slot] = draw
         except Exception as error:
             draw.end(error)
-            with suppress(Exception):
-                self.decoder.end(slot)
 
     def _advance(self) -> None:
-        for slot in [slot for slot, (draw, _) in self.running.items() if draw.over]:
-            del self.running[slot]
-            self.decoder.end(slot)
+        for slot in [slot for slot, draw in self.running.items() if draw.over]:
+            self._leave(slot)
         if not self.running:
             return
-        found = self.decoder.step({slot: token for slot, (_, token) in self.running.items()})
-        for slot, logits in found.items():
-            draw = self.running[slot][0]
-            self.running[slot] = draw, draw.take(logits)
+        found = self.decoder.step(self.chosen)
+        self.chosen = {slot: self.running[slot].take(logits) for slot, logits in found.items()}
+
+    def _leave(self, slot: int) -> None:
+        del self.running[slot]
+        self.chosen.pop(slot, None)
+        self.decoder.end(slot)
 
     def _give_up(self, error: Exception) -> None:
-        for slot, (draw, _) in self.running.items():
+        for slot, draw in list(self.running.items()):
             draw.end(error)
             with suppress(Exception):
-                self.decoder.end(slot)
-        self.running.clear()
-
-
-async def gathered(steps: AsyncGenerator[Step, None]) -> list[Step]:
-    """All steps of an answer."""
-    return [step async for step in steps]
-
-
-def answered(engine: SlotEngine, ask: Ask) -> list[int]:
-    """The tokens of an answer, outside of an event loop."""
-    return [step.token for step in asyncio.run(gathered(engine.answer(ask)))]
+                self._leave(slot)
