@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import httpx

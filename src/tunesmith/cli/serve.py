@@ -14,7 +14,9 @@ EXAMPLES = tr("Examples: tunesmith serve my-model  |  tunesmith serve my-model o
 
 
 def serve(
-    models: Annotated[list[str], typer.Argument(help=tr("Model folders, adapter folders, nano, or hub ids."))],
+    models: Annotated[
+        list[str], typer.Argument(help=tr("Model folders, adapter folders, GGUF files, nano, or hub ids."))
+    ],
     host: Annotated[str, typer.Option("--host", help=tr("Address; any but this machine's own needs --token."))] = (
         "127.0.0.1"
     ),

@@ -1,7 +1,6 @@
 """Models by their names on the command line → what the server answers with; proven before anyone asks."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,12 +13,14 @@ from tunesmith.chat import Continuation, Sampling, end_ids, generate, open_rende
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.adapted import prompt_length
-from tunesmith.models.load import BROKEN, brief, load_model, load_tokenizer, locate, positions
+from tunesmith.models.llamacpp import open_gguf
+from tunesmith.models.load import BROKEN, brief, load_model, load_tokenizer, locate, positions, read_object
 from tunesmith.models.opening import opening
 from tunesmith.proof import Proof, require
 from tunesmith.serve.engines.base import Ask, Engine
 from tunesmith.serve.engines.continuous import ContinuousEngine
 from tunesmith.serve.engines.draw import EngineError
+from tunesmith.serve.engines.llamacpp import LlamaDecoder, LlamaTongue, gguf_file
 from tunesmith.serve.engines.serial import SerialDecoder
 from tunesmith.serve.engines.slots import SlotEngine
 from tunesmith.serve.house import Served
@@ -27,6 +28,7 @@ from tunesmith.serve.limits import Limits
 from tunesmith.serve.tongue import TokenizerTongue, Tongue
 from tunesmith.text.recorded import prove_recorded
 
+GOLDEN = "golden.json"  # beside an export: prompts and answers that were recorded as it was verified
 CONTEXT = 4096  # tokens, where the model allows as many
 TRIED = 12  # tokens of each answer by which the engines are compared
 CLOSE = 1e-2  # nats: two tokens as near as this may change places where sums are rounded in another order
@@ -55,14 +57,30 @@ def unused(wanted: str, used: dict[str, Served]) -> str:
 
 def open_model(name: str, known_as: str, template: str, limits: Limits, say: Say) -> Served:
     """One model with its engine and its tokenizer, and what was proven of both."""
-    tongue, model = open_torch(name, template)
-    engine, proof = engine_for(model, tongue, limits)
-    proofs = [proof, *prompt_proofs(name, tongue)]
+    tongue: Tongue
+    if file := gguf_file(name):
+        tongue, engine = open_llama(file, template, limits)
+        proofs = prompt_proofs(file.parent, tongue)
+    else:
+        words, model = open_torch(name, template)
+        engine, proof = engine_for(model, words, limits)
+        tongue, proofs = words, [proof, *prompt_proofs(locate(name), words)]
     for made in proofs:
         say(f"  {'✓' if made.passed else '✗'} {made.name}  {made.detail}  ({made.checked:,})")
     require(proofs, tr("serve it with the template that it was tuned with"))
     say(tr("{model}: {engine}, context {context}", model=known_as, engine=engine.name, context=engine.context))
     return Served(known_as, engine, tongue)
+
+
+def open_llama(file: Path, template: str, limits: Limits) -> tuple[Tongue, Engine]:
+    """A GGUF file, its own template and tokenizer."""
+    if template:
+        raise UserError(
+            tr("--template {name} has no use for {path}: a GGUF brings its own", name=template, path=file),
+            tr("leave out --template"),
+        )
+    llama = open_gguf(file, limits.context or CONTEXT, limits.parallel + 1)
+    return LlamaTongue(llama), SlotEngine(LlamaDecoder(llama))
 
 
 def open_torch(name: str, template: str) -> tuple[TokenizerTongue, PreTrainedModel]:
@@ -137,20 +155,18 @@ def close(model: PreTrainedModel, ids: Sequence[int], one: int, other: int) -> b
     return abs(float(logits[one] - logits[other])) < CLOSE
 
 
-def prompt_proofs(name: str, tongue: Tongue) -> list[Proof]:
-    """Whether prompts are written as training recorded them; nothing where it recorded none."""
-    record = recorded(locate(name) / MANIFEST)
+def prompt_proofs(folder: Path, tongue: Tongue) -> list[Proof]:
+    """Whether prompts are written as training or export recorded them; nothing where neither did."""
+    record = recorded(folder)
     return [prove_recorded(tongue.prompt, record)] if record and tongue.chats else []
 
 
-def recorded(manifest: Path) -> list[dict[str, Any]]:
-    """The prompts that a tuning noted in its manifest."""
-    if not manifest.is_file():
-        return []
-    try:
-        return list(json.loads(manifest.read_text(encoding="utf-8")).get("prompts", ()))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UserError(
-            tr("{path} is not a readable manifest: {reason}", path=manifest, reason=brief(error)),
-            tr("restore the file from the run that made the model"),
-        ) from error
+def recorded(folder: Path) -> list[dict[str, Any]]:
+    """[{"messages", "ids"}] that a tuning noted in its manifest, or an export among its golden answers."""
+    found = [("ids", row) for row in rows(folder / MANIFEST)] + [("prompt_ids", row) for row in rows(folder / GOLDEN)]
+    return [{"messages": row["messages"], "ids": row[key]} for key, row in found]
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    """What stands in a file under "prompts"."""
+    return list(read_object(file, tr("restore the file")).get("prompts", ())) if file.is_file() else []

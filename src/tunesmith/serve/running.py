@@ -12,6 +12,7 @@ from tunesmith.serve.app import create_app
 from tunesmith.serve.guard import is_loopback
 from tunesmith.serve.house import House
 
+
 class Server(uvicorn.Server):
     """On the first signal: refuse new questions, let the running ones end, then leave. On the second: leave now."""
 

@@ -1,6 +1,6 @@
 """Between words and token ids, as one model has them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -57,6 +57,14 @@ class Tongue(Protocol):
         ...
 
 
+def takes_system(prompt: Callable[[Sequence[Message]], list[int]]) -> bool:
+    """Whether the words of a system prompt reach the prompt."""
+    try:
+        return prompt([text_message("system", "Xsystemx"), QUESTION]) != prompt([QUESTION])
+    except UserError:
+        return False
+
+
 @dataclass
 class TokenizerTongue:
     """A tokenizer of transformers; without a renderer it only continues text."""
@@ -73,11 +81,7 @@ class TokenizerTongue:
 
     @cached_property
     def takes_system(self) -> bool:
-        """Whether the words of a system prompt reach the prompt."""
-        try:
-            return self.prompt([text_message("system", "Xsystemx"), QUESTION]) != self.prompt([QUESTION])
-        except UserError:
-            return False
+        return self.chats and takes_system(self.prompt)
 
     @cached_property
     def form(self) -> ToolForm | None:

@@ -69,7 +69,7 @@ def learn_form(template: Template, dialect: Dialect, control: Container[str]) ->
         return None
     if NAME not in prompt or not whole.startswith(prompt):
         return None
-    form = form_of(whole[len(prompt) :])
+    form = form_of(whole[len(prompt) :].partition(dialect.mark)[0])
     special = form and (form.open in control or form.close in control)
     return None if special else form  # the words of an answer are read without its control tokens
 
@@ -88,5 +88,4 @@ def form_of(answer: str) -> ToolForm | None:
     keys = [key for key, part in value.items() if part == {KEY: VALUE}]
     if value.get("name") != NAME or len(keys) != 1 or not close:
         return None
-    mark = re.match(r"</?[^<>]+>", close.group())
-    return ToolForm(before[0], mark.group() if mark else close.group(), keys[0])
+    return ToolForm(before[0], close.group(), keys[0])

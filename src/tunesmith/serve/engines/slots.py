@@ -16,9 +16,14 @@ from tunesmith.serve.engines.draw import Draw, EngineError, received
 class Decoder(Protocol):
     """Sequences that grow side by side. All calls come from one thread at a time."""
 
-    name: str
-    context: int
-    slots: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context(self) -> int: ...
+
+    @property
+    def slots(self) -> int: ...
 
     def begin(self, slot: int, ids: Sequence[int]) -> None:
         """The text of the slot is from now on this prompt, which the next steps read."""
