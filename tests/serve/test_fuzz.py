@@ -31,7 +31,7 @@ QUICK = settings(
 
 @pytest.fixture(scope="module")
 def fuzzed(models: dict[str, Served]) -> Iterator[Site]:
-    with serving(House(models, replace(LIMITS, context=24, seconds=2))) as made:
+    with serving(House(models, replace(LIMITS, context=24, seconds=2, body=10_000_000))) as made:
         yield made
 
 

@@ -47,7 +47,8 @@ ASKING = ERRORS | {
     404: {"model": Error, "description": "There is no such model."},
     429: {"model": Error, "description": "The queue is full; Retry-After says when to come again."},
 }
-STREAMED: Responses = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+STREAMED: Responses = {200: {"content": {"text/event-stream": {"schema": EVENT}}}}
 
 
 def head(kind: str, model: str) -> dict[str, Any]:
