@@ -41,6 +41,8 @@ def test_every_answer_is_one_that_the_description_knows(fuzzed: Site, mode: obje
     seen: dict[str, int] = {}
     for found in described.get_all_operations():
         operation = found.ok()
+        if mode is schemathesis.GenerationMode.NEGATIVE and not operation.body:
+            continue  # nothing that could be wrong
 
         @QUICK
         @given(case=operation.as_strategy(generation_mode=mode))
@@ -52,6 +54,6 @@ def test_every_answer_is_one_that_the_description_knows(fuzzed: Site, mode: obje
             seen[case.path] = seen.get(case.path, 0) + (answer.status_code < 400)
 
         holds()
-    assert len(seen) == 9
+    assert len(seen) == (4 if mode is schemathesis.GenerationMode.NEGATIVE else 9)
     assert fuzzed.house.busy == 0
     assert fuzzed.house.alive()
