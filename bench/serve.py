@@ -3,7 +3,7 @@
     python -m bench.serve [--model FOLDER] [--tokens 64] [--json]
 
 Contenders in one process, on the same prompts, greedy, without a stop token: our server over HTTP, transformers'
-generate (batches padded on the left), and, where llama-cpp-python is installed, llama.cpp behind our server and directly.
+generate (batches padded on the left); where llama-cpp-python is installed, llama.cpp behind our server and directly.
 """
 
 import argparse

@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from tests.serve.conftest import LIMITS, Asks, Site, serving
+from tests.serve.conftest import LIMITS, Asks, Site, serving, until
 from tunesmith.errors import UserError
 from tunesmith.serve.engines.base import Ask, Engine, Step
 from tunesmith.serve.house import House, Served
@@ -111,13 +111,6 @@ def test_the_rest_waits_its_turn_up_to_the_queue(models: dict[str, Served]) -> N
         first.close()
         until(lambda: site.house.busy == 0)
         assert client.chat.completions.create(**ASKED).choices[0].message.content
-
-
-def until(true: Any, seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_client_that_leaves_stops_its_answer(models: dict[str, Served]) -> None:

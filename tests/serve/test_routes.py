@@ -11,7 +11,7 @@ import openai
 import pytest
 import torch
 
-from tests.serve.conftest import LIMITS, Asks, Site, serving
+from tests.serve.conftest import LIMITS, Asks, Site, serving, until
 from tunesmith.chat import open_session
 from tunesmith.models.adapted import ask as forward
 from tunesmith.serve.app import create_app
@@ -100,7 +100,7 @@ def test_metrics_count(site: Site, chat: Asks) -> None:
     assert value("tunesmith_first_token_seconds_count") == before[2] + 1
     httpx.get(f"{site.url}/nowhere/{'x' * 50}")
     assert "xxx" not in httpx.get(f"{site.url}/metrics").text
-    assert value("tunesmith_answers_in_work") == 0
+    until(lambda: value("tunesmith_answers_in_work") == 0)
 
 
 def test_health_and_readiness(site: Site) -> None:
