@@ -6,7 +6,6 @@ person may not write as a control token) are ours, read from the file.
 
 import ctypes
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,18 +14,17 @@ from functools import cache
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.errors import UserError, missing_extra
 from tunesmith.messages import tr
-from tunesmith.models.gguf_file import Gguf, read_gguf
+from tunesmith.models.gguf_file import read_gguf
+from tunesmith.models.gguf_words import GgufWords
 from tunesmith.records import Message
-from tunesmith.text.dialect import Dialect, learn_dialect
-from tunesmith.text.guard import GUARD, guarded
-from tunesmith.text.template import Template
+from tunesmith.text.guard import GUARD
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -35,7 +33,6 @@ Cache = Literal["f32", "f16"]
 CACHES: dict[Cache, int] = {"f32": 0, "f16": 1}  # ggml's numbers of these types
 FLASH: dict[Cache, int] = {"f32": 0, "f16": -1}  # never, which rounds to half precision within; where it is faster
 EXACT = "tokenizer.huggingface.json"  # what trained the model, where llama.cpp's own tokenizers cannot do the same
-CONTROL, UNUSED, USER_DEFINED = 3, 5, 4  # types of token
 BATCH = 512  # tokens computed at once
 
 
@@ -72,23 +69,6 @@ def installed() -> bool:
     return util.find_spec("llama_cpp") is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The part of a tokenizer that a template's dialect is learnt from, out of a GGUF file."""
-
-    added_tokens_decoder: dict[int, Any]
-    bos_token: str | None
-    eos_token: str | None
-    pad_token: str | None
-    unk_token: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ControlToken:
-    content: str
-    special: bool = True
-
-
 @dataclass(slots=True)
 class LlamaCpp:
     """A GGUF file opened by llama.cpp, with room for `sequences` texts of `context` tokens; close it after use.
@@ -96,20 +76,16 @@ class LlamaCpp:
     pending  tokens of each sequence that were given and not yet computed      length  tokens that were
     """
 
-    head: Gguf
+    words: GgufWords
     model: Any
     vocabulary: Any
     context: int = 0
     sequences: int = 1
     running: Any = None
-    control: dict[str, int] = field(default_factory=dict)
     exact: "Tokenizer | None" = None
     pending: dict[int, list[int]] = field(default_factory=dict)
     length: dict[int, int] = field(default_factory=dict)
     _adapter: Any = None
-    _dialects: dict[bool, Dialect] = field(default_factory=dict)
-
-    # Words
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Ids of a text, nothing put before or after it; with `special`, control tokens in it are recognised."""
@@ -148,58 +124,19 @@ class LlamaCpp:
     @property
     def stop_ids(self) -> frozenset[int]:
         """Ids at which an answer ends, as the file says."""
-        names = ("eos", "eot", "eom")
-        found = {self.head.fields.get(f"tokenizer.ggml.{name}_token_id") for name in names}
-        return frozenset(int(one) for one in found if one is not None)
-
-    # Prompts
-
-    @property
-    def chat_template(self) -> str:
-        """The Jinja source in the file. Raises UserError when there is none."""
-        source = self.head.fields.get("tokenizer.chat_template")
-        if not source:
-            raise UserError(
-                tr("{path} has no chat template", path=self.head.path),
-                tr("export a tuned model, or give text to continue instead of messages"),
-            )
-        return str(source)
-
-    def dialect(self, thinking: bool = False) -> Dialect:
-        if thinking not in self._dialects:
-            made = Template(self.head.path.name, self.chat_template)
-            self._dialects[thinking] = learn_dialect(made, cast(Any, self.named()), thinking)
-        return self._dialects[thinking]
-
-    def named(self) -> Named:
-        tokens = self.head.fields["tokenizer.ggml.tokens"]
-
-        def token(role: str) -> str | None:
-            number = self.head.fields.get(f"tokenizer.ggml.{role}_token_id")
-            return tokens[number] if number is not None else None
-
-        added = {number: ControlToken(text) for text, number in self.control.items()}
-        return Named(added, token("bos"), token("eos"), token("padding"), token("unknown"))
+        return self.words.stop_ids
 
     def prompt(
         self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = (), thinking: bool = False
     ) -> list[int]:
         """Ids of a conversation up to where the next answer begins; control tokens in its words stay words."""
-        template = Template(self.head.path.name, self.chat_template)
-        safe = guarded(messages, self.control)
-        text = self.dialect(thinking).prompt(template, safe, tuple(tools))
-        return self.tokenize(text) if GUARD not in text else self.tokenize_guarded(text)
-
-    def tokenize_guarded(self, text: str) -> list[int]:
+        text = self.words.prompt(messages, tools, thinking)
+        if GUARD not in text:
+            return self.tokenize(text)
         ids: list[int] = []
-        for part in re.split(f"({'|'.join(map(re.escape, sorted(self.control, key=len, reverse=True)))})", text):
-            if part in self.control:
-                ids.append(self.control[part])
-            elif part:
-                ids += self.tokenize(part.replace(GUARD, ""), special=False)
+        for part, token in self.words.parts(text):
+            ids += self.tokenize(part, special=False) if token is None else [token]
         return ids
-
-    # Numbers
 
     def begin(self, sequence: int, ids: Sequence[int]) -> None:
         """Start a text anew; its tokens are computed by the next steps."""
@@ -344,8 +281,7 @@ def open_gguf(
             ),
             tr("export it again, or update llama-cpp-python"),
         )
-    made = LlamaCpp(head, model, bindings.llama_model_get_vocab(model))
-    made.control = controls(head)
+    made = LlamaCpp(GgufWords(head), model, bindings.llama_model_get_vocab(model))
     if source := head.fields.get(EXACT):
         from tokenizers import Tokenizer
 
@@ -355,13 +291,6 @@ def open_gguf(
         if adapter:
             attach(made, adapter)
     return made
-
-
-def controls(head: Gguf) -> dict[str, int]:
-    """Text → id of the tokens that are never made from ordinary words."""
-    types = head.fields.get("tokenizer.ggml.token_type", ())
-    tokens = head.fields["tokenizer.ggml.tokens"]
-    return {tokens[number]: number for number, kind in enumerate(types) if kind == CONTROL and number < len(tokens)}
 
 
 def start(made: LlamaCpp, context: int, sequences: int, cache: Cache, threads: int) -> None:
@@ -391,7 +320,7 @@ def attach(made: LlamaCpp, adapter: Path) -> None:
     made._adapter = bindings.llama_adapter_lora_init(made.model, os.fsencode(adapter))
     if not made._adapter:
         raise UserError(
-            tr("llama.cpp cannot put the adapter {adapter} on {path}", adapter=adapter, path=made.head.path),
+            tr("llama.cpp cannot put the adapter {adapter} on {path}", adapter=adapter, path=made.words.head.path),
             tr("check that it was trained on this model"),
         )
     one = (bindings.llama_adapter_lora_p_ctypes * 1)(made._adapter)

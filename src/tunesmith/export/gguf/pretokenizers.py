@@ -1,8 +1,11 @@
 """How byte-level tokenizers cut text before they merge, and the names that llama.cpp has for it (llama-vocab.cpp)."""
 
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
@@ -38,29 +41,28 @@ KNOWN: dict[str, tuple[tuple[str, ...], bool]] = {
 }
 
 
-def signature(described: dict[str, Any]) -> tuple[str, ...]:
-    """The patterns by which a tokenizer.json cuts text, in order."""
-    return tuple(steps(described.get("pre_tokenizer") or {}))
+def suiting(tokenizer: "PreTrainedTokenizerFast", whole: bool, texts: Sequence[str]) -> list[str]:
+    """llama.cpp's names for what cuts all `texts` as the tokenizer does; first those that also treat `whole` so."""
+    own = tokenizer.backend_tokenizer.pre_tokenizer
+    if own is None:
+        return []
+    wanted = [pieces(own, text) for text in texts]
+    alike = [
+        name
+        for name in KNOWN
+        if all(pieces(cutter(name), text) == cut for text, cut in zip(texts, wanted, strict=True))
+    ]
+    return sorted(alike, key=lambda name: KNOWN[name][1] != whole)
 
 
-def steps(part: dict[str, Any]) -> Iterator[str]:
-    kind = part.get("type")
-    if kind == "Sequence":
-        for inner in part["pretokenizers"]:
-            yield from steps(inner)
-    elif kind == "Split":
-        pattern = part["pattern"]
-        yield pattern["Regex"] if "Regex" in pattern else re.escape(pattern["String"])
-    elif kind == "Digits":
-        yield DIGIT if part.get("individual_digits") else r"\p{N}+"
-    elif kind == "ByteLevel":
-        yield from (["before every text a blank"] if part.get("add_prefix_space") else [])
-        yield from ([GPT2] if part.get("use_regex", True) else [])
-    elif kind is not None:
-        yield str(kind)
+def pieces(cut: Any, text: str) -> list[str]:
+    return [piece for piece, _ in cut.pre_tokenize_str(text)]
 
 
-def suiting(found: tuple[str, ...], whole: bool) -> list[tuple[str, bool]]:
-    """llama.cpp's names and whether each is known to be right; these come first."""
-    rated = [(name, patterns == found and takes_whole == whole) for name, (patterns, takes_whole) in KNOWN.items()]
-    return sorted(rated, key=lambda item: not item[1])
+@cache
+def cutter(name: str) -> Any:
+    """llama.cpp's way to cut, in the tokenizers library."""
+    from tokenizers import Regex, pre_tokenizers
+
+    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in KNOWN[name][0]]
+    return pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])

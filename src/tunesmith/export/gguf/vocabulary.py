@@ -1,8 +1,9 @@
 """The words of a model as GGUF holds them, and the ways to split text that llama.cpp knows.
 
-llama.cpp splits text with code of its own, chosen by a name in the file. Which name is right is found by comparing
-patterns, then proved on texts where llama.cpp is installed. A byte-level tokenizer that none of its ways equals is
-written with the nearest one, longest token first, and with its own description in full, from which we tokenize.
+llama.cpp splits text with code of its own, chosen by a name in the file. Which name is right is found by cutting
+texts with the patterns behind the names, then proved where llama.cpp is installed. A byte-level tokenizer that none
+of its ways equals is written with the nearest one, longest token first, and with its own description in full, from
+which we tokenize.
 """
 
 import json
@@ -13,15 +14,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import UserError
-from tunesmith.export.gguf.pretokenizers import signature, suiting
+from tunesmith.export.gguf.pretokenizers import suiting
 from tunesmith.export.gguf.probes import probes
 from tunesmith.messages import tr
-from tunesmith.models.llamacpp import CONTROL, EXACT, UNUSED, USER_DEFINED, installed, open_gguf
+from tunesmith.models.gguf_words import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
+from tunesmith.models.llamacpp import EXACT, installed, open_gguf
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-NORMAL, UNKNOWN, BYTE = 1, 2, 6
 Field = int | float | bool | str | Sequence[int] | Sequence[float] | Sequence[str]
 
 
@@ -30,14 +31,15 @@ class Vocabulary:
     """One way to write a tokenizer.
 
     fields  keys of GGUF and their values                     own     the tokenizer's own description goes with it
-    texts   probe texts that were compared; 0 without llama.cpp  wrong   of these, how many llama.cpp splits otherwise
+    texts   probe texts that were compared; 0 without llama.cpp   wrong  of these, how many llama.cpp splits otherwise
+    near    not meant to be equal, only the nearest there is
     """
 
     fields: dict[str, Field]
     own: str = ""
     texts: int = 0
     wrong: int = 0
-    known: bool = True
+    near: bool = False
 
     def written(self) -> dict[str, Field]:
         return self.fields | ({EXACT: self.own} if self.own else {})
@@ -89,7 +91,7 @@ def choose(tokenizer: "PreTrainedTokenizerFast", size: int) -> Vocabulary:
     taken = source(tokenizer, size)
     texts = probes(tokenizer)
     tried: list[Vocabulary] = []
-    for candidate in candidates(taken):
+    for candidate in candidates(taken, texts):
         if not installed():
             tried.append(candidate)
             break
@@ -103,25 +105,24 @@ def choose(tokenizer: "PreTrainedTokenizerFast", size: int) -> Vocabulary:
             tr("what can be written are byte-level BPE and SentencePiece BPE with bytes"),
         )
     best = min(tried, key=lambda one: one.wrong)
-    if best.wrong or not best.known:
+    if best.wrong or best.near:
         return Vocabulary(best.fields, json.dumps(taken.described, ensure_ascii=False), best.texts, best.wrong)
     return best
 
 
-def candidates(taken: Source) -> Iterator[Vocabulary]:
+def candidates(taken: Source, texts: Sequence[str]) -> Iterator[Vocabulary]:
     """Ways to write the tokenizer, the likeliest first."""
     if is_byte_level(taken):
-        for name, known in suiting(signature(taken.described), bool(taken.model.get("ignore_merges"))):
-            if known or installed():
-                yield Vocabulary(byte_level(taken, name), known=known)
-        yield Vocabulary(longest_first(taken), known=False)
+        for name in suiting(taken.tokenizer, bool(taken.model.get("ignore_merges")), texts):
+            yield Vocabulary(byte_level(taken, name))
+        yield Vocabulary(longest_first(taken), near=True)
     elif is_pieces(taken):
         yield Vocabulary(pieces(taken))
 
 
 def is_byte_level(taken: Source) -> bool:
     """BPE over the 256 letters that stand for bytes."""
-    return taken.model["type"] == "BPE" and set(letters().values()) <= taken.model["vocab"].keys()
+    return bool(taken.model["type"] == "BPE" and set(letters().values()) <= taken.model["vocab"].keys())
 
 
 def is_pieces(taken: Source) -> bool:
@@ -209,4 +210,4 @@ def prove(candidate: Vocabulary, tokenizer: "PreTrainedTokenizerFast", texts: Se
             wrong = sum(opened.tokenize_natively(text) != right.ids for text, right in zip(texts, wanted, strict=True))
         finally:
             opened.close()
-    return Vocabulary(candidate.fields, candidate.own, len(texts), wrong, candidate.known)
+    return Vocabulary(candidate.fields, candidate.own, len(texts), wrong, candidate.near)

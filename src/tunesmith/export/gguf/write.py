@@ -1,5 +1,6 @@
 """A model folder → GGUF files, one tensor at a time in memory."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -123,6 +124,7 @@ def package() -> Any:
         import gguf
     except ImportError as error:
         raise missing_extra("gguf", "gguf", tr("writing GGUF files")) from error
+    logging.getLogger("gguf").setLevel(logging.ERROR)  # it warns when a small model needs no shards
     return gguf
 
 

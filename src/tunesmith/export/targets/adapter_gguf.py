@@ -70,7 +70,10 @@ class AdapterGguf:
 
     def open(self, folder: Path) -> LlamaCpp:
         """The base with the adapter on it, keys and values in full precision."""
-        return open_gguf(folder / "base.gguf", context=CONTEXT, cache="f32", adapter=folder / "adapter.gguf")
+        import torch
+
+        threads, adapter = torch.get_num_threads(), folder / "adapter.gguf"
+        return open_gguf(folder / "base.gguf", context=CONTEXT, cache="f32", threads=threads, adapter=adapter)
 
 
 def require_plain(settings: Mapping[str, Any], note: Mapping[str, Any], base: Model) -> None:

@@ -53,8 +53,10 @@ class Gguf:
         write_modelfile(folder / "Modelfile", files, work.renderer, work.whole, notes(words, files))
 
     def open(self, folder: Path) -> LlamaCpp:
-        """The file as llama.cpp computes it, keys and values in full precision."""
-        return open_gguf(first_file(folder), context=CONTEXT, cache="f32")
+        """The file as llama.cpp computes it, keys and values in full precision, with as many threads as torch has."""
+        import torch
+
+        return open_gguf(first_file(folder), context=CONTEXT, cache="f32", threads=torch.get_num_threads())
 
 
 def described(work: Work, model: Model, words: Vocabulary) -> dict[str, Field]:

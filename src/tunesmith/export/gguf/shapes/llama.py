@@ -1,4 +1,4 @@
-"""Llama and what is built like it (Mistral, Yi, TinyLlama, nano): rotary pairs side by side, biases if there are any."""
+"""Llama and what is built like it (Mistral, Yi, TinyLlama, nano): rotary pairs side by side, perhaps biases."""
 
 from tunesmith.export.gguf.shapes import rope
 from tunesmith.export.gguf.shapes.shape import Config, Fields, Floats, Shape, by_halves, named
