@@ -47,8 +47,8 @@ def test_every_answer_is_one_that_the_description_knows(fuzzed: Site, mode: obje
         @QUICK
         @given(case=operation.as_strategy(generation_mode=mode))
         def holds(case: schemathesis.Case) -> None:
-            if isinstance(case.body, dict) and "model" in case.body and case.body["model"]:
-                case.body["model"] = "model"  # else nearly all of them ask for a model that is not there
+            if mode is schemathesis.GenerationMode.POSITIVE and "model" in (case.body or ()):
+                case.body["model"] = "model"  # else they all ask for a model that is not there
             answer = case.call(base_url=fuzzed.url, timeout=60)
             case.validate_response(answer, checks=CHECKS)
             seen[case.path] = seen.get(case.path, 0) + (answer.status_code < 400)

@@ -79,7 +79,7 @@ def open_llama(file: Path, template: str, limits: Limits) -> tuple[Tongue, Engin
             tr("--template {name} has no use for {path}: a GGUF brings its own", name=template, path=file),
             tr("leave out --template"),
         )
-    llama = open_gguf(file, limits.context or CONTEXT, limits.parallel + 1)
+    llama = open_gguf(file, limits.context or CONTEXT, limits.parallel + 1, threads=torch.get_num_threads())
     return LlamaTongue(llama), SlotEngine(LlamaDecoder(llama))
 
 

@@ -16,7 +16,6 @@ from tunesmith.records import Message
 from tunesmith.serve.tongue import takes_system
 from tunesmith.serve.tools import ToolForm, learn_form
 from tunesmith.text.render import require_unicode
-from tunesmith.text.template import Template
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ class LlamaTongue:
 
     @cached_property
     def chats(self) -> bool:
-        return bool(self.llama.head.fields.get("tokenizer.chat_template"))
+        return bool(self.llama.words.head.fields.get("tokenizer.chat_template"))
 
     @cached_property
     def takes_system(self) -> bool:
@@ -76,8 +75,8 @@ class LlamaTongue:
     def form(self) -> ToolForm | None:
         if not self.chats:
             return None
-        template = Template(self.llama.head.path.name, self.llama.chat_template)
-        return learn_form(template, self.llama.dialect(), self.llama.control)
+        words = self.llama.words
+        return learn_form(words.template, words.dialect(), words.control)
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
@@ -88,7 +87,7 @@ class LlamaTongue:
         return self.llama.prompt(messages, tools)
 
     def encode(self, text: str) -> list[int]:
-        fields = self.llama.head.fields
+        fields = self.llama.words.head.fields
         begun = fields.get("tokenizer.ggml.add_bos_token") and fields.get("tokenizer.ggml.bos_token_id") is not None
         return [*([int(fields["tokenizer.ggml.bos_token_id"])] if begun else []), *self.llama.tokenize(text)]
 
