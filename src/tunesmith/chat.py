@@ -1,7 +1,7 @@
 """Talk to a model: prompts as training saw them, answers as they come."""
 
 from collections.abc import Collection, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, cast
 
 import torch
@@ -66,22 +66,55 @@ class TextStream:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-@torch.inference_mode()
+@dataclass
+class Continuation:
+    """A text that a model goes on with, token by token.
+
+    given  arguments of every forward pass     name  the argument that takes the tokens
+    ids    [1, T] tokens that the model has not read yet
+    room   how many tokens the model has positions for
+    """
+
+    model: PreTrainedModel
+    prompt: InitVar[Sequence[int]]
+    given: dict[str, Any] = field(init=False)
+    name: str = field(init=False)
+    ids: Tensor = field(init=False)
+    room: int = field(init=False)
+    cache: Any = field(init=False)
+
+    @torch.inference_mode()
+    def __post_init__(self, prompt: Sequence[int]) -> None:
+        self.given, self.name, begun = beginning(self.model, prompt)
+        self.ids, self.cache = torch.tensor([list(begun)], device=self.model.device), before(self.model, 1)
+        self.room = positions(self.model) - len(begun)
+
+    @torch.inference_mode()
+    def logits(self) -> Tensor:
+        """[V]: what may come next."""
+        output: Any = bare(self.model)(
+            **self.given, **{self.name: self.ids}, past_key_values=self.cache, use_cache=True
+        )
+        self.cache = output.past_key_values
+        found: Tensor = output.logits[0, -1].float().cpu()
+        return found
+
+    def add(self, token: int) -> None:
+        self.ids = torch.tensor([[token]], device=self.model.device)
+
+
 def generate(
     model: PreTrainedModel, prompt: Sequence[int], stop_ids: Collection[int], sampling: Sampling
 ) -> Iterator[int]:
     """Tokens of an answer, without the stop token; at most max_new_tokens, and no more than the model has positions."""
     generator = torch.Generator().manual_seed(sampling.seed)
-    given, name, begun = beginning(model, prompt)
-    ids, cache = torch.tensor([list(begun)], device=model.device), before(model, 1)
-    for _ in range(min(sampling.max_new_tokens, positions(model) - len(begun))):
-        output: Any = bare(model)(**given, **{name: ids}, past_key_values=cache, use_cache=True)
-        cache = output.past_key_values
-        token = choose(output.logits[0, -1].float().cpu(), sampling, generator)
+    text = Continuation(model, prompt)
+    for _ in range(min(sampling.max_new_tokens, text.room)):
+        token = choose(text.logits(), sampling, generator)
         if token in stop_ids:
             return
         yield token
-        ids = torch.tensor([[token]], device=model.device)
+        text.add(token)
 
 
 def beginning(model: PreTrainedModel, prompt: Sequence[int]) -> tuple[dict[str, Any], str, Sequence[int]]:
@@ -147,16 +180,29 @@ class ChatSession:
     @property
     def stop_ids(self) -> set[int]:
         """Where an answer ends: the template's end marks, and what the model's generation settings add."""
-        known = getattr(self.model.generation_config, "eos_token_id", None)
-        return {*self.renderer.stop_ids, *([known] if isinstance(known, int) else known or ())}
+        return {*self.renderer.stop_ids, *end_ids(self.model)}
 
     def reset(self) -> None:
         self.messages.clear()
 
 
+def end_ids(model: PreTrainedModel) -> tuple[int, ...]:
+    """Tokens at which the model's own generation settings stop."""
+    known = getattr(model.generation_config, "eos_token_id", None)
+    return (known,) if isinstance(known, int) else tuple(known or ())
+
+
 def open_session(model: str, template: str = "", system: str = "", sampling: Sampling | None = None) -> ChatSession:
     """A session with the model in a folder (or "nano", or a hub id), through its own chat template or another."""
-    tokenizer = load_tokenizer(model)
+    renderer = open_renderer(model, load_tokenizer(model), template)
+    loaded: torch.nn.Module = load_model(model)
+    if torch.cuda.is_available():
+        loaded = loaded.cuda()
+    return ChatSession(cast(PreTrainedModel, loaded), renderer, sampling or Sampling(), system)
+
+
+def open_renderer(model: str, tokenizer: PreTrainedTokenizerFast, template: str = "") -> Renderer:
+    """The model's own chat template or another; one with control tokens that the model never learnt is refused."""
     renderer = Renderer(load_template(template) if template else own_template(model, tokenizer), tokenizer)
     if renderer.added:
         raise UserError(
@@ -167,10 +213,7 @@ def open_session(model: str, template: str = "", system: str = "", sampling: Sam
             ),
             tr("tune it first: tunesmith tune --base {model} --data DATA --out OUT", model=model),
         )
-    loaded: torch.nn.Module = load_model(model)
-    if torch.cuda.is_available():
-        loaded = loaded.cuda()
-    return ChatSession(cast(PreTrainedModel, loaded), renderer, sampling or Sampling(), system)
+    return renderer
 
 
 def own_template(model: str, tokenizer: PreTrainedTokenizerFast) -> Template:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tunesmith import __version__
-from tunesmith.cli import chat, data, doctor, export, quickstart, recipes, render, run, tune, verify
+from tunesmith.cli import chat, data, doctor, export, quickstart, recipes, render, run, serve, tune, verify
 from tunesmith.cli.console import apart, emit, leads
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command(epilog=quickstart.EXAMPLES)(quickstart.quickstart)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=tr('Example: tunesmith chat my-model --once "Sort these words: pear, fig, apple"'))(chat.chat)
+app.command(epilog=serve.EXAMPLES)(serve.serve)
 app.command(epilog=render.EXAMPLES)(render.render)
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=export.EXAMPLES)(export.export)

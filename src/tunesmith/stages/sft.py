@@ -63,6 +63,7 @@ def make_job(stage: Tune, say: Say) -> "Job":
     from tunesmith.models.load import load_tokenizer
     from tunesmith.models.opening import opening_of
     from tunesmith.stages.examples import gather
+    from tunesmith.text.recorded import recorded_prompts
     from tunesmith.tune.job import Job
     from tunesmith.tune.prepare import load_base
 
@@ -83,6 +84,7 @@ def make_job(stage: Tune, say: Say) -> "Job":
         stop_ids=renderer.stop_ids if renderer else (),
         new_tokens=renderer.added_ids if renderer else (),
         counts=made.counts,
+        prompts=recorded_prompts(renderer) if renderer else (),
         objective=objective_for(model),
     )
 

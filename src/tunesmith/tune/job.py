@@ -33,6 +33,7 @@ class Job:
     new_tokens  ids that the model has not learnt though its embedding has room for them;
                 ids beyond the embedding are found without being told
     counts      what became of the rows that were read; kept in the manifest
+    prompts     a few as training writes them (text.recorded); kept in the manifest for those who serve the model
     """
 
     model: PreTrainedModel
@@ -44,6 +45,7 @@ class Job:
     stop_ids: tuple[int, ...] = ()
     new_tokens: tuple[int, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    prompts: Sequence[Mapping[str, Any]] = ()
     objective: Objective = field(default_factory=CrossEntropy)
 
     def identity(self) -> dict[str, Any]:

@@ -221,6 +221,7 @@ def manifest(job: Job, course: Course, result: TuneResult, folder: Path) -> dict
         "metrics": result.metrics,
         "proofs": [proof.to_json() for proof in result.proofs],
         "stop_ids": list(job.stop_ids),
+        "prompts": list(job.prompts),
         "content": {file.name: hash_file(file) for file in sorted(folder.iterdir())},
         "seconds": round(result.seconds, 3),
     }

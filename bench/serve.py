@@ -1,0 +1,197 @@
+"""Serving: tokens per CPU-second and time to first token, with 1 and 8 answers at once.
+
+    python -m bench.serve [--model FOLDER] [--tokens 64] [--json]
+
+Contenders in one process, on the same prompts, greedy, without a stop token: our server over HTTP, transformers'
+generate (batches padded on the left); where llama-cpp-python is installed, llama.cpp behind our server and directly.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import torch
+
+from bench.work import llama, tokenizer
+from tunesmith.models.llamacpp import installed, open_gguf
+from tunesmith.models.load import load_model
+from tunesmith.serve.house import House, Served
+from tunesmith.serve.limits import Limits
+from tunesmith.serve.loading import open_models
+from tunesmith.serve.running import listen, make_server
+
+LIMITS = replace(Limits(), context=512, parallel=8)
+PROMPT = list(range(20, 52))  # 32 tokens
+Measured = dict[str, float]
+
+
+def prompts(count: int) -> list[list[int]]:
+    return [[number + 60, *PROMPT] for number in range(count)]
+
+
+@contextmanager
+def served(models: dict[str, Served]) -> Iterator[tuple[str, House]]:
+    house = House(models, LIMITS)
+    port = listen("127.0.0.1", 0)
+    server = make_server(house, "")
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([port])))
+    thread.start()
+    yield f"http://127.0.0.1:{port.getsockname()[1]}", house
+    server.should_exit = True
+    thread.join()
+
+
+async def ask(client: httpx.AsyncClient, url: str, model: str, ids: Sequence[int], tokens: int) -> int:
+    """Tokens of a streamed answer."""
+    said = 0
+    body = {"model": model, "prompt": list(ids), "max_tokens": tokens, "temperature": 0, "stream": True}
+    body["stream_options"] = {"include_usage": True}
+    async with client.stream("POST", f"{url}/v1/completions", json=body) as response:
+        async for line in response.aiter_lines():
+            if line.startswith("data: {"):
+                said = (json.loads(line[6:]).get("usage") or {}).get("completion_tokens", said)
+    return said
+
+
+def over_http(url: str, house: House, model: str, tokens: int) -> Callable[[int], Measured]:
+    def waited() -> float:
+        """Seconds to first tokens, summed; told by the server, as an untrained model's first token is rarely text."""
+        return house.metrics.registry.get_sample_value("tunesmith_first_token_seconds_sum", {"model": model}) or 0.0
+
+    async def all_of(count: int) -> list[int]:
+        async with httpx.AsyncClient(timeout=300) as client:
+            return await asyncio.gather(*(ask(client, url, model, ids, tokens) for ids in prompts(count)))
+
+    def run(count: int) -> Measured:
+        before, start, said = waited(), time.process_time(), sum(asyncio.run(all_of(count)))
+        return rated(said, start, (waited() - before) / count)
+
+    return run
+
+
+def rated(tokens: int, start: float, first: float) -> Measured:
+    spent = time.process_time() - start
+    return {"tokens": tokens, "tokens_per_cpu_second": round(tokens / spent, 1), "first_token_seconds": round(first, 3)}
+
+
+def by_generate(model: Any, tokens: int) -> Callable[[int], Measured]:
+    def run(count: int) -> Measured:
+        ids = torch.tensor(prompts(count))
+        begun, start = time.perf_counter(), time.process_time()
+        first = 0.0
+
+        class Clock:
+            def put(self, value: torch.Tensor) -> None:
+                nonlocal first, calls
+                calls += 1
+                first = first or (time.perf_counter() - begun if calls == 2 else 0.0)
+
+            def end(self) -> None: ...
+
+        calls, options = 0, {"do_sample": False, "max_new_tokens": tokens, "min_new_tokens": tokens, "pad_token_id": 0}
+        if count == 1:
+            options["streamer"] = Clock()
+        made = model.generate(ids, attention_mask=torch.ones_like(ids), eos_token_id=None, **options)
+        return rated((made.shape[1] - ids.shape[1]) * count, start, first)
+
+    return run
+
+
+def by_llama(file: Path, tokens: int) -> Callable[[int], Measured]:
+    opened = open_gguf(file, LIMITS.context, LIMITS.parallel, threads=torch.get_num_threads())
+
+    def run(count: int) -> Measured:
+        begun, start, first, said = time.perf_counter(), time.process_time(), 0.0, 0
+        for number, ids in enumerate(prompts(count)):
+            opened.begin(number, ids)
+        found = opened.step()
+        for _ in range(tokens - 1):
+            first = first or time.perf_counter() - begun
+            said += len(found)
+            found = opened.step({number: int(logits.argmax()) for number, logits in found.items()})
+        said += len(found)
+        for number in range(count):
+            opened.end(number)
+        return rated(said, start, first)
+
+    return run
+
+
+def measure(runs: dict[str, Callable[[int], Measured]], rounds: int) -> dict[str, dict[str, Measured]]:
+    """The best of some rounds in turn, each after one that warms up."""
+    found: dict[str, dict[str, Measured]] = {}
+    for _ in range(rounds + 1):
+        for count in (1, 8):
+            for name, run in runs.items():
+                made, known = run(count), found.setdefault(name, {}).get(str(count))
+                if known is None or made["tokens_per_cpu_second"] > known["tokens_per_cpu_second"]:
+                    found[name][str(count)] = made
+    return found
+
+
+def example(folder: Path) -> Path:
+    """A Llama of 41 million matrix weights that nobody trained."""
+    torch.manual_seed(0)
+    llama().save_pretrained(folder)
+    tokenizer(["the cat sat on the mat"]).save_pretrained(folder)
+    return folder
+
+
+def gguf_of(folder: Path, out: Path) -> Path:
+    from tunesmith.export.target import Work
+    from tunesmith.export.targets.gguf import Gguf
+    from tunesmith.models.load import load_tokenizer
+    from tunesmith.text.render import Renderer
+    from tunesmith.text.template import load_template
+
+    out.mkdir()
+    Gguf(quant="F32", shard_mb=0).write(
+        Work(str(folder), folder, Renderer(load_template("alpaca"), load_tokenizer(str(folder)))), out
+    )
+    return out / "model.gguf"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = options.model or example(Path(name) / "model")
+        names = [str(folder)]
+        if installed():
+            file = gguf_of(folder, Path(name) / "gguf")
+            names.append(str(file))
+        models = open_models(names, "", LIMITS, print if not options.json else lambda text: None)
+        with served(models) as (url, house):
+            ids = list(models)
+            runs = {"ours, transformers": over_http(url, house, ids[0], options.tokens)}
+            runs["transformers generate"] = by_generate(load_model(str(folder)), options.tokens)
+            if installed():
+                runs["ours, llama.cpp"] = over_http(url, house, ids[1], options.tokens)
+                runs["llama.cpp directly"] = by_llama(file, options.tokens)
+            found = measure(runs, options.rounds)
+        for one in models.values():
+            one.engine.close()
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return
+    print("| | batch | tokens per CPU-second | first token, s |\n|---|---|---|---|")
+    for contender, counts in found.items():
+        for count, made in counts.items():
+            print(f"| {contender} | {count} | {made['tokens_per_cpu_second']} | {made['first_token_seconds'] or '–'} |")
+
+
+if __name__ == "__main__":
+    main()

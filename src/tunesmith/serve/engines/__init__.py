@@ -1,0 +1,1 @@
+"""What computes the answers, behind one interface (base.py)."""

@@ -1,0 +1,65 @@
+"""What the server asks of whatever computes the answers."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from tunesmith.chat import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One answer that is wanted.
+
+    ids       the prompt
+    stop_ids  tokens that end the answer, and are no part of it
+    top       how many of the likeliest tokens to report at each step; None: no log-probabilities at all
+    """
+
+    ids: tuple[int, ...]
+    stop_ids: frozenset[int]
+    sampling: Sampling
+    top: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One token of an answer, and how likely the model held it (nats, before temperature) beside the likeliest."""
+
+    token: int
+    logprob: float = 0.0
+    top: tuple[tuple[int, float], ...] = ()
+
+
+class Engine(Protocol):
+    """A loaded model. `answer` is called from the event loop; the rest from any thread, one call at a time.
+
+    name     how it is told
+    context  longest sequence, prompt and answer together, in tokens
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context(self) -> int: ...
+
+    def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        """Tokens as they come, at most max_new_tokens. Closing the generator stops the work."""
+        ...
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        """[T, V]: after each of the T ids, what may come next."""
+        ...
+
+    def embed(self, ids: Sequence[int]) -> list[float] | None:
+        """The mean over T of the last hidden states; None where the engine cannot tell them."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether it can still answer."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,220 @@
+"""Who is let in, how much, how long; and what happens to clients that misbehave."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import httpx
+import openai
+import pytest
+
+from tests.serve.conftest import LIMITS, Asks, Site, serving, until
+from tunesmith.errors import UserError
+from tunesmith.serve.engines.base import Ask, Engine, Step
+from tunesmith.serve.house import House, Served
+from tunesmith.serve.running import listen, refuse_open_door
+
+ENDLESS = {"model": "model", "messages": [{"role": "user", "content": "x"}], "temperature": 2, "stream": True}
+# no end mark is drawn: the answer goes on as far as the context allows
+ASKED = {"model": "model", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
+
+
+class Slow:
+    """In place of a model's engine: the letter b every 50 ms, `most` times."""
+
+    name = "slow"
+    context = 100_000
+
+    def __init__(self, served: Served, most: int = 1000) -> None:
+        self.served = Served("model", cast(Engine, self), served.tongue)
+        self.most, self.closed = most, 0
+
+    async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        try:
+            for _ in range(self.most):
+                await asyncio.sleep(0.05)
+                yield Step(self.served.tongue.encode("b")[0])
+        finally:
+            self.closed += 1
+
+    def alive(self) -> bool:
+        return True
+
+
+def raw(site: Site, text: bytes, seconds: float = 5.0) -> bytes:
+    """What comes back for these bytes."""
+    host, port = site.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=seconds) as client:
+        client.sendall(text)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def post(path: bytes, head: bytes, body: bytes = b"") -> bytes:
+    return (
+        b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + head + b"\r\n" + body
+    )
+
+
+def test_a_gigabyte_is_refused_before_it_is_sent(site: Site) -> None:
+    answer = raw(site, post(b"/v1/chat/completions", b"Content-Length: 1000000000\r\n", b"{"))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"100,000 bytes" in answer
+
+
+def test_a_body_without_a_length_is_counted(site: Site) -> None:
+    chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
+    answer = raw(site, post(b"/v1/chat/completions", b"Transfer-Encoding: chunked\r\n", chunk * 7))
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff\xfe", b'{"model": "\xff"}', b"{", b"", b"[]", b"null", b'{"model": "\\ud800"}', b"[" * 50_000, b"NaN"],
+)
+@pytest.mark.parametrize("path", ["v1/chat/completions", "v1/completions", "v1/embeddings", "api/ratings"])
+def test_what_is_no_request_is_refused(site: Site, path: str, body: bytes) -> None:
+    answer = httpx.post(f"{site.url}/{path}", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_another_page_cannot_ask_in_a_users_name(site: Site) -> None:
+    """A form of another origin sends no JSON, a name that was rebound to this machine is not ours."""
+    form = httpx.post(
+        f"{site.url}/v1/chat/completions", content=json.dumps(ASKED), headers={"content-type": "text/plain"}
+    )
+    assert form.status_code == 400
+    rebound = httpx.get(f"{site.url}/v1/models", headers={"host": "evil.example"})
+    assert rebound.status_code == 403
+    preflight = httpx.options(f"{site.url}/v1/models", headers={"origin": "http://evil.example"})
+    assert not any(name.startswith("access-control") for name in preflight.headers)
+
+
+def test_a_path_leads_nowhere_else(site: Site) -> None:
+    for path in (b"/../../etc/passwd", b"/%2e%2e/%2e%2e/etc/passwd", b"//etc/passwd", b"/..%5c..%5cx", b"/%00"):
+        answer = raw(site, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert answer.split(b" ", 2)[1] == b"404"
+
+
+def test_the_rest_waits_its_turn_up_to_the_queue(models: dict[str, Served]) -> None:
+    with serving(House(models, replace(LIMITS, queue=2))) as site, site.client() as client:
+        options: dict[str, Any] = {"temperature": 2, "seed": 1}
+        first = client.chat.completions.create(**{**ENDLESS, **options, "n": 2})
+        next(iter(first))
+        with pytest.raises(openai.RateLimitError) as refusal:
+            client.chat.completions.create(**ASKED)
+        assert int(refusal.value.response.headers["retry-after"]) > 0
+        first.close()
+        until(lambda: site.house.busy == 0)
+        assert client.chat.completions.create(**ASKED).choices[0].message.content
+
+
+def test_a_client_that_leaves_stops_its_answer(models: dict[str, Served]) -> None:
+    engine = Slow(models["model"])
+    with serving(House({"model": engine.served}, LIMITS)) as site:
+        for stream in (True, False):
+            engine.closed = 0
+            body = json.dumps(ENDLESS | {"stream": stream}).encode()
+            host, port = site.url.removeprefix("http://").split(":")
+            with socket.create_connection((host, int(port))) as client:
+                client.sendall(post(b"/v1/chat/completions", b"Content-Length: %d\r\n" % len(body), body))
+                until(lambda: site.house.busy == 1)
+            until(lambda: engine.closed == 1)
+            until(lambda: site.house.busy == 0)
+
+
+def test_an_answer_ends_when_its_time_is_up(models: dict[str, Served]) -> None:
+    engine = Slow(models["model"])
+    with serving(House({"model": engine.served}, replace(LIMITS, seconds=0.5))) as site, site.client() as client:
+        found = client.chat.completions.create(**ASKED)
+    assert found.choices[0].finish_reason == "length"
+    assert set(str(found.choices[0].message.content)) == {"b"}
+    assert 1 < found.usage.completion_tokens <= 10
+    assert engine.closed == 1
+
+
+def test_two_hundred_slow_clients_leave_it_answering(site: Site, chat: Asks) -> None:
+    """They send half a request, or ask for an answer and do not read it."""
+
+    async def besieged() -> float:
+        host, port = site.url.removeprefix("http://").split(":")
+        opened = await asyncio.gather(*(asyncio.open_connection(host, int(port)) for _ in range(200)))
+        for number, (_, writer) in enumerate(opened):
+            head = b"Content-Length: 500\r\n"
+            writer.write(post(b"/v1/chat/completions", head, b"{")[: None if number % 2 else 40])
+            await writer.drain()
+        start = time.monotonic()
+        found = await asyncio.to_thread(chat, "hi")
+        taken = time.monotonic() - start
+        assert found.choices[0].message.content
+        late = await asyncio.wait_for(opened[1][0].read(100), timeout=10)
+        assert late.startswith(b"HTTP/1.1 408")
+        for _, writer in opened:
+            writer.close()
+        return taken
+
+    assert asyncio.run(besieged()) < 5
+
+
+@pytest.fixture
+def guarded(models: dict[str, Served]) -> Iterator[Site]:
+    with serving(House(models, LIMITS), token="sesame") as made:
+        yield made
+
+
+def test_with_a_token_nothing_is_told_to_those_without(guarded: Site) -> None:
+    for path in ("v1/models", "api/models", "metrics", "openapi.json"):
+        for header in (
+            {},
+            {"authorization": "Bearer wrong"},
+            {"authorization": "Basic sesame"},
+            {"authorization": "Bearer"},
+        ):
+            assert httpx.get(f"{guarded.url}/{path}", headers=header).status_code == 401
+        assert httpx.get(f"{guarded.url}/{path}", headers={"authorization": "Bearer sesame"}).status_code == 200
+    assert httpx.get(f"{guarded.url}/health").status_code == 200
+    assert httpx.get(
+        f"{guarded.url}/v1/models", headers={"host": "x.example", "authorization": "bearer sesame"}
+    ).is_success
+    with guarded.client("sesame") as client, guarded.client("seaame") as other:
+        assert client.chat.completions.create(**ASKED).choices[0].message.content
+        with pytest.raises(openai.AuthenticationError):
+            other.chat.completions.create(**ASKED)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+def test_an_open_address_needs_a_token(host: str) -> None:
+    refuse_open_door(host, "secret")
+    with pytest.raises(UserError, match="no token"):
+        refuse_open_door(host, "")
+
+
+def test_a_taken_port_is_the_users_error() -> None:
+    with listen("127.0.0.1", 0) as taken, pytest.raises(UserError, match="cannot be served"):
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(models: dict[str, Served]) -> None:
+    slow = Slow(models["model"], most=20)
+    with serving(House({"model": slow.served}, LIMITS)) as site, site.client() as client:
+        running = iter(client.chat.completions.create(**{**ASKED, "stream": True}))
+        next(running)
+        site.house.drain()
+        for path in ("v1/models", "ready"):
+            assert httpx.get(f"{site.url}/{path}").status_code == 503
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(**ASKED)
+        assert [chunk.choices[0].delta.content for chunk in running].count("b") == 20
+        until(lambda: refuses_connections(site))
+
+
+def refuses_connections(site: Site) -> bool:
+    try:
+        httpx.get(f"{site.url}/health")
+    except httpx.TransportError:
+        return True
+    return False
