@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from tests.browser import Quiet, chromium, files, serving
 
 PAGE = Path(tunesmith.__file__).parent / "serve" / "page"
 MODELS = [
-    {"id": "quick", "context": 1024, "engine": "transformers", "system": "Be brief."},
-    {"id": "wise", "context": 2048, "engine": "llamacpp", "system": ""},
+    {"id": "quick", "context": 1024, "engine": "transformers", "system": True},
+    {"id": "wise", "context": 2048, "engine": "llamacpp", "system": False},
 ]
 
 
@@ -118,18 +119,27 @@ def said() -> Said:
     return Said()
 
 
+@contextmanager
+def opened(browser: Any, address: str, said: Said, **options: Any) -> Iterator[Chat]:
+    """The page at an address, in a fresh browser profile."""
+    context = browser.new_context(**({"locale": "en-US"} | options))
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    faults, requests = [], []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+    page.on("request", lambda asked: requests.append(asked.url))
+    page.goto(address)
+    page.wait_for_selector("select option, dialog", state="attached")
+    yield Chat(page, said, address, faults, requests)
+    context.close()
+
+
 @pytest.fixture
 def chat(browser: Any, said: Said, request: Any) -> Iterator[Chat]:
-    """A fresh browser profile on the page; its language or size may be given as a parameter."""
-    with serving(handler(said)) as address:
-        context = browser.new_context(**({"locale": "en-US"} | getattr(request, "param", {})))
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page = context.new_page()
-        faults, requests = [], []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and faults.append(message.text))
-        page.on("request", lambda asked: requests.append(asked.url))
-        page.goto(address)
-        page.wait_for_selector("select option, dialog", state="attached")
-        yield Chat(page, said, address, faults, requests)
-        context.close()
+    """The page over the small server; its language or size may be given as a parameter."""
+    with (
+        serving(handler(said)) as address,
+        opened(browser, address, said, **getattr(request, "param", {})) as made,
+    ):
+        yield made

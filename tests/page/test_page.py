@@ -46,11 +46,17 @@ def test_an_answer_streams_into_the_page_and_the_conversation_goes_on(chat):
     assert chat.texts("user") == ["hello", "more"]
     assert chat.texts("assistant") == ["Quick: hello", "Quick: more"]
     roles = [(message["role"], message["content"].strip()) for message in chat.said.asked[-1]["messages"]]
-    assert roles == [("system", "Be brief."), ("user", "hello"), ("assistant", "Quick: hello"), ("user", "more")]
+    assert roles == [("user", "hello"), ("assistant", "Quick: hello"), ("user", "more")]
     assert chat.said.asked[-1]["model"] == "quick"
     assert chat.said.asked[-1]["stream"] is True
     assert chat.faults == []
     assert all(url.startswith((chat.address, "blob:")) for url in chat.requests)
+
+
+def test_a_model_whose_template_takes_no_system_prompt_is_given_none(chat):
+    assert chat.page.locator("#system").is_visible()
+    chat.page.get_by_label("Model", exact=True).select_option("wise")
+    assert not chat.page.locator("#system").is_visible()
 
 
 def test_words_show_before_the_answer_ends_and_stop_ends_it(chat):
@@ -78,7 +84,7 @@ def test_a_question_can_be_asked_otherwise_and_an_answer_given_again(chat):
     chat.page.get_by_role("button", name="Retry").click()
     chat.page.wait_for_selector("text=Another: changed")
     assert chat.texts("assistant") == ["Another: changed"]
-    assert [message["content"] for message in chat.said.asked[-1]["messages"][1:]] == ["changed"]
+    assert [message["content"] for message in chat.said.asked[-1]["messages"]] == ["changed"]
 
 
 def test_the_model_is_the_one_that_was_picked(chat):

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ def serving(house: House, token: str = "") -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def models(assistant: Path) -> Iterator[dict[str, Served]]:
-    found = open_models([str(assistant)], "", LIMITS, lambda text: None)
+    with ThreadPoolExecutor(1) as apart:  # opening runs an event loop, and a test with a browser has one here already
+        found = apart.submit(open_models, [str(assistant)], "", LIMITS, lambda text: None).result()
     yield found
     for served in found.values():
         served.engine.close()

@@ -19,6 +19,7 @@ from tunesmith.export.subject import Subject
 from tunesmith.export.target import Work
 from tunesmith.export.targets.gguf import Gguf
 from tunesmith.messages import tr
+from tunesmith.serve.tongue import takes_system
 
 PIECE = 8 * 2**20  # bytes of the model that the page checks and keeps at once
 BESIDE = 100 * 2**20  # bytes of memory that the runtime and its working space take
@@ -112,7 +113,7 @@ def described(name: str, work: Work, folder: Path, context: int) -> dict[str, An
     return {
         "name": name,
         "context": room,
-        "system": "",
+        "system": takes_system(work.renderer.prompt),
         "control": sorted(work.renderer.control, key=len, reverse=True),
         "size": size,
         "memory": size + room * cached(config) + BESIDE,

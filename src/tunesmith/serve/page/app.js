@@ -31,7 +31,7 @@ class Page {
       setSystem: ({ target }) => this.setSystem(target.value),
       send: () => this.send(),
       stop: () => this.stopping?.abort(),
-      fresh: () => this.turnTo(talks.begin(this.models[0]?.system)),
+      fresh: () => this.turnTo(talks.begin()),
       prompts: () => this.prompts(),
       settings: () => this.settings(),
       backup: async () => save("tunesmith-chat.json", await store.backup()),
@@ -52,7 +52,6 @@ class Page {
         select.replaceChildren(...this.models.map(({ id }) => el("option", { value: id }, id)));
       }
       if (this.models.length > 1) this.parts.second.selectedIndex = 1;
-      if (!this.conversation.turns.length && !this.conversation.system) this.setSystem(this.models[0]?.system ?? "");
       this.parts.send.disabled = !this.models.length;
       this.parts.notice.textContent = this.models.length ? (this.backend.warning ?? "") : words("noModels");
       this.showModels();
@@ -79,11 +78,12 @@ class Page {
   }
 
   showModels() {
-    const { model, second, compare } = this.parts;
+    const { model, second, compare, box } = this.parts;
     compare.hidden = this.models.length < 2;
     compare.setAttribute("aria-pressed", this.comparing);
     second.hidden = !this.comparing;
     const chosen = this.models.find(({ id }) => id === model.value);
+    box.hidden = chosen?.system === false;
     model.title = chosen ? `${chosen.engine} · ${words("context", chosen)}` : "";
   }
 
@@ -158,7 +158,7 @@ class Page {
 
   async forget({ id }) {
     await store.remove("conversations", id);
-    if (id === this.conversation.id) this.turnTo(talks.begin(this.models[0]?.system));
+    if (id === this.conversation.id) this.turnTo(talks.begin());
     else await this.showHistory();
   }
 

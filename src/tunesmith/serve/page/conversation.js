@@ -6,8 +6,8 @@ export function fresh() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
 }
 
-export function begin(system = "") {
-  return { id: fresh(), time: Date.now(), system, turns: [] };
+export function begin() {
+  return { id: fresh(), time: Date.now(), system: "", turns: [] };
 }
 
 /** What a model is asked: the turns before number `end`. */

@@ -21,7 +21,7 @@ export class HttpBackend {
     sessionStorage.setItem(TOKEN, value);
   }
 
-  /** [{id, context, engine, system}]: context in tokens, system the prompt that it learnt with, or "". */
+  /** [{id, context, engine, system}]: context in tokens, system whether its template takes a system prompt. */
   async models() {
     return (await this.#fetch("api/models")).json();
   }
