@@ -88,7 +88,7 @@ def handler(said: Said) -> Any:
     return files(PAGE, Server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with chromium() as opened:
         yield opened

@@ -50,7 +50,7 @@ class DeviceBackend {
   async *answer(_, messages, options, signal) {
     const asked = messages.map(({ role, content }) => ({ role, content: guarded(content, this.model.control) }));
     const stream = await this.engine.createChatCompletion({
-      ...PLAIN, ...options, messages: asked, stream: true, abortSignal: signal,
+      ...PLAIN, max_tokens: this.model.context, ...options, messages: asked, stream: true, abortSignal: signal,
     });
     let tokens = 0;
     try {

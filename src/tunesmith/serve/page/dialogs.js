@@ -42,9 +42,9 @@ export async function askToken() {
   return given?.get("token") ?? null;
 }
 
-/** {temperature, max_tokens} of the answers. */
+/** {temperature, max_tokens} of the answers; without max_tokens they may be as long as there is room. */
 export function sampling() {
-  return { temperature: 0.7, max_tokens: 512, ...JSON.parse(localStorage.getItem(SAMPLING) ?? "{}") };
+  return { temperature: 0.7, ...JSON.parse(localStorage.getItem(SAMPLING) ?? "{}") };
 }
 
 /** Paint the page as the person likes it. */
@@ -56,20 +56,20 @@ export function applyTheme() {
 /** Language, colours and sampling; true where something was set. */
 export async function askSettings() {
   const { temperature, max_tokens } = sampling();
-  const number = (name, value, limits) => el("input", { name, type: "number", ...limits, value, required: true });
+  const number = (name, value, limits) => el("input", { name, type: "number", value, ...limits });
   const themes = ["auto", "light", "dark"].map((theme) => [theme, words(theme)]);
   const given = await open(
     words("settings"),
     field(words("language"), choices("language", [["en", "English"], ["zh", "中文"]], language())),
     field(words("theme"), choices("theme", themes, document.documentElement.dataset.theme)),
-    field(words("temperature"), number("temperature", temperature, { min: 0, max: 2, step: 0.1 })),
-    field(words("longest"), number("longest", max_tokens, { min: 1, max: 100_000 })),
+    field(words("temperature"), number("temperature", temperature, { min: 0, max: 2, step: 0.1, required: true })),
+    field(words("longest"), number("longest", max_tokens ?? "", { min: 1, max: 100_000 })),
     ends(words("save")),
   );
   if (!given) return false;
   setLanguage(given.get("language"));
   localStorage.setItem(THEME, given.get("theme"));
-  const chosen = { temperature: Number(given.get("temperature")), max_tokens: Number(given.get("longest")) };
+  const chosen = { temperature: Number(given.get("temperature")), max_tokens: Number(given.get("longest")) || undefined };
   localStorage.setItem(SAMPLING, JSON.stringify(chosen));
   return true;
 }

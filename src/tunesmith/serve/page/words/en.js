@@ -23,7 +23,7 @@ export const en = {
   insert: "Insert",
   language: "Language",
   light: "Light",
-  longest: "Longest answer, in tokens",
+  longest: "Longest answer, in tokens (empty: as there is room)",
   menu: "Menu",
   model: "Model",
   name: "Name",

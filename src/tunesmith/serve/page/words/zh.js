@@ -23,7 +23,7 @@ export const zh = {
   insert: "插入",
   language: "语言",
   light: "浅色",
-  longest: "回答的最大长度（词元）",
+  longest: "回答的最大长度（词元；留空则不限）",
   menu: "菜单",
   model: "模型",
   name: "名称",
