@@ -2,23 +2,25 @@
 
     python -m bench.serve [--model FOLDER] [--tokens 64] [--json]
 
-Contenders in one process, on the same prompts, greedy, without a stop token: our server over HTTP, transformers'
-generate (batches padded on the left); where llama-cpp-python is installed, llama.cpp behind our server and directly.
+Contenders in one process, on the same prompts, greedy, without a stop token: our server over HTTP (asked by another
+process), transformers' generate (batches padded on the left); where llama-cpp-python is installed, llama.cpp behind our
+server and directly.
 """
 
 import argparse
 import asyncio
 import json
+import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import torch
 
 from bench.work import llama, tokenizer
@@ -50,30 +52,21 @@ def served(models: dict[str, Served]) -> Iterator[tuple[str, House]]:
     thread.join()
 
 
-async def ask(client: httpx.AsyncClient, url: str, model: str, ids: Sequence[int], tokens: int) -> int:
-    """Tokens of a streamed answer."""
-    said = 0
-    body = {"model": model, "prompt": list(ids), "max_tokens": tokens, "temperature": 0, "stream": True}
-    body["stream_options"] = {"include_usage": True}
-    async with client.stream("POST", f"{url}/v1/completions", json=body) as response:
-        async for line in response.aiter_lines():
-            if line.startswith("data: {"):
-                said = (json.loads(line[6:]).get("usage") or {}).get("completion_tokens", said)
-    return said
-
-
 def over_http(url: str, house: House, model: str, tokens: int) -> Callable[[int], Measured]:
+    """A client in a process of its own, whose time is not ours."""
+    command = [sys.executable, "-m", "bench.workers.ask", url, model, str(tokens)]
+    client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
     def waited() -> float:
         """Seconds to first tokens, summed; told by the server, as an untrained model's first token is rarely text."""
         return house.metrics.registry.get_sample_value("tunesmith_first_token_seconds_sum", {"model": model}) or 0.0
 
-    async def all_of(count: int) -> list[int]:
-        async with httpx.AsyncClient(timeout=300) as client:
-            return await asyncio.gather(*(ask(client, url, model, ids, tokens) for ids in prompts(count)))
-
     def run(count: int) -> Measured:
-        before, start, said = waited(), time.process_time(), sum(asyncio.run(all_of(count)))
-        return rated(said, start, (waited() - before) / count)
+        assert client.stdin
+        assert client.stdout
+        before, start = waited(), time.process_time()
+        print(json.dumps(prompts(count)), file=client.stdin, flush=True)
+        return rated(int(client.stdout.readline()), start, (waited() - before) / count)
 
     return run
 
