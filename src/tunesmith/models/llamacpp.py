@@ -86,6 +86,7 @@ class LlamaCpp:
     pending: dict[int, list[int]] = field(default_factory=dict)
     length: dict[int, int] = field(default_factory=dict)
     _adapter: Any = None
+    _pieces: dict[int, bytes] = field(default_factory=dict)
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Ids of a text, nothing put before or after it; with `special`, control tokens in it are recognised."""
@@ -106,6 +107,11 @@ class LlamaCpp:
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; none for control tokens."""
+        if token not in self._pieces:
+            self._pieces[token] = self._spell(token)
+        return self._pieces[token]
+
+    def _spell(self, token: int) -> bytes:
         buffer = ctypes.create_string_buffer(256)
         size = library().llama_token_to_piece(self.vocabulary, token, buffer, 256, 0, False)
         if size < 0:
