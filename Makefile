@@ -57,8 +57,9 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup bench-peers
+bench: setup-dev bench-peers
 	$(BIN)/python -m bench.sft
+	$(BIN)/python -m bench.data --quick
 
 # The peers live in an environment of their own, so that they cannot change what we run with.
 bench-peers: .venv-peers/.setup
