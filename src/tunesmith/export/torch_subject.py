@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from tunesmith.chat import open_renderer
 from tunesmith.errors import UserError
 from tunesmith.evaluate.answer import answer
 from tunesmith.messages import tr
@@ -17,7 +18,6 @@ from tunesmith.models.adapted import ask
 from tunesmith.models.load import load_model, load_tokenizer
 from tunesmith.records import Message
 from tunesmith.text.render import Renderer
-from tunesmith.text.template import Template
 from tunesmith.text.tokenizer import encode
 
 
@@ -61,21 +61,9 @@ def open_torch(model: str | Path) -> TorchSubject:
 def own_renderer(model: str) -> Renderer:
     """The model's tokenizer with the chat template that it carries. UserError where it carries none that it knows."""
     tokenizer = load_tokenizer(model)
-    try:
-        source = tokenizer.get_chat_template()
-    except ValueError as error:
+    if not tokenizer.chat_template:
         raise UserError(
             tr("{model} has no chat template: nobody could ask an export of it anything", model=model),
             tr("tune it first: tunesmith tune --base {model} --data DATA --out OUT", model=model),
-        ) from error
-    renderer = Renderer(Template(model, source), tokenizer)
-    if renderer.added:
-        raise UserError(
-            tr(
-                "{model} has never learnt the control tokens {tokens} of this template",
-                model=model,
-                tokens=", ".join(renderer.added),
-            ),
-            tr("tune it first: tunesmith tune --base {model} --data DATA --out OUT", model=model),
         )
-    return renderer
+    return open_renderer(model, tokenizer)
