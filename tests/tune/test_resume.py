@@ -173,7 +173,7 @@ def test_a_run_killed_at_any_moment_goes_on_bit_for_bit(straight: tuple[str, Pat
 
     def work() -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.05, 0.3) + 0.1 * len(ended))
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.05, 0.3) * 1.2 ** len(ended))
         tune(job(base, adapter), tmp_path / "out", resume=True)
 
     while not ended or ended[-1]:
