@@ -52,14 +52,14 @@ def test_an_engine_that_says_other_things_is_found_out() -> None:
     class Liar:
         name, context = "liar", 100
 
-        async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        async def answer(self, ask: Ask) -> AsyncGenerator[list[Step], None]:
             for place, token in enumerate(generate(model, ask.ids, (), ask.sampling)):
-                yield Step((token + (place == 3)) % 256)
+                yield [Step((token + (place == 3)) % 256)]
 
     class Broken(Liar):
-        async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        async def answer(self, ask: Ask) -> AsyncGenerator[list[Step], None]:
             raise EngineError("no such attention")
-            yield Step(0)
+            yield []
 
     assert "differently" in differs(Liar(), model, [(1, 2), (3,)])  # type: ignore[arg-type]
     assert differs(Broken(), model, [(1, 2)]) == "no such attention"  # type: ignore[arg-type]

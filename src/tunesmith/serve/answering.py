@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
@@ -88,26 +88,19 @@ async def answers(house: House, served: Served, wish: Wish) -> AsyncGenerator[tu
 async def answer(house: House, served: Served, ask: Ask, wish: Wish) -> AsyncGenerator[Piece, None]:
     """The pieces of one answer; it ends early at a stop string, and when its time is up."""
     words = Words(served.tongue.stream(), wish.stops, wish.form.open if wish.form else "")
-    steps = served.engine.answer(ask)
-    try:
-        with house.metrics.answer(served.id) as token, suppress(TimeoutError):
-            deadline = asyncio.get_running_loop().time() + house.limits.seconds
-            while not words.cut:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        step = await anext(steps)
-                except StopAsyncIteration:
-                    break
-                token()
-                text = words.push(step)
-                if text and not words.cut:
-                    yield Piece(text, words.released())
-                elif words.cut:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + house.limits.seconds
+    with house.metrics.answer(served.id) as count:
+        async with aclosing(served.engine.answer(replace(ask, until=deadline))) as coming:
+            async for steps in coming:
+                count(len(steps))
+                text = "".join(map(words.push, steps))
+                if words.cut:
                     yield last(words, text, "stop", wish.form)
                     return
-    finally:
-        await steps.aclose()
-    whole = words.count < ask.sampling.max_new_tokens and asyncio.get_running_loop().time() < deadline
+                if text:
+                    yield Piece(text, words.released())
+    whole = words.count < ask.sampling.max_new_tokens and clock() < deadline
     yield last(words, "", "stop" if whole else "length", wish.form)
 
 
@@ -134,6 +127,11 @@ async def wholes(house: House, served: Served, wish: Wish) -> list[Whole]:
 
 async def merged(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
     """(number of the source, item) in the order in which they come. Ends with the first error of any."""
+    if len(sources) == 1:  # the usual case needs no task of its own
+        async with aclosing(sources[0]) as source:
+            async for first in source:
+                yield 0, first
+        return
     queue = asyncio.Queue[tuple[int, T] | BaseException | None]()
 
     async def pump(number: int, source: AsyncGenerator[T, None]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from transformers import PreTrainedTokenizerFast
 
@@ -66,6 +66,21 @@ def takes_system(prompt: Callable[[Sequence[Message]], list[int]]) -> bool:
 
 
 @dataclass
+class Spelling:
+    """What a TextStream asks of a tokenizer: twice for each token, mostly for one that it had before."""
+
+    tokenizer: PreTrainedTokenizerFast
+    single: dict[int, str] = field(default_factory=dict)
+
+    def decode(self, ids: Sequence[int], **how: Any) -> str:
+        if len(ids) != 1:
+            return str(self.tokenizer.decode(list(ids), **how))
+        if ids[0] not in self.single:
+            self.single[ids[0]] = str(self.tokenizer.decode(list(ids), **how))
+        return self.single[ids[0]]
+
+
+@dataclass
 class TokenizerTongue:
     """A tokenizer of transformers; without a renderer it only continues text."""
 
@@ -103,7 +118,11 @@ class TokenizerTongue:
         return list(self.tokenizer(text).input_ids)
 
     def stream(self) -> TextStream:
-        return TextStream(self.tokenizer)
+        return TextStream(cast(PreTrainedTokenizerFast, self.spelling))
+
+    @cached_property
+    def spelling(self) -> "Spelling":
+        return Spelling(self.tokenizer)
 
     def piece(self, token: int) -> str:
         if token not in self.pieces:

@@ -16,12 +16,14 @@ class Ask:
     ids       the prompt
     stop_ids  tokens that end the answer, and are no part of it
     top       how many of the likeliest tokens to report at each step; None: no log-probabilities at all
+    until     when nobody waits any more, in the time of the event loop; None: never
     """
 
     ids: tuple[int, ...]
     stop_ids: frozenset[int]
     sampling: Sampling
     top: int | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,11 @@ class Engine(Protocol):
     @property
     def context(self) -> int: ...
 
-    def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
-        """Tokens as they come, at most max_new_tokens. Closing the generator stops the work."""
+    def answer(self, ask: Ask) -> AsyncGenerator[Sequence[Step], None]:
+        """Tokens as they come, at most max_new_tokens; several at once where they came faster than they were read.
+
+        Closing the generator stops the work, and so does the time `until`.
+        """
         ...
 
     def logits(self, ids: Sequence[int]) -> Tensor:
