@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
+pytest.importorskip("llguidance", reason="the extra serve is not installed")
 pytest.importorskip("openai", reason="the official client is not installed")
 
 import openai

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from tunesmith.chat import Sampling
 from tunesmith.records import ToolCall
 from tunesmith.serve.engines.base import Ask, Step
+from tunesmith.serve.engines.shape import Form, Wanted
 from tunesmith.serve.house import House, Served
 from tunesmith.serve.limits import ApiError
 from tunesmith.serve.schema import Sampled
@@ -56,7 +57,14 @@ def sampling_of(request: Sampled, most: int) -> Sampling:
     return Sampling(temperature, request.top_p or 1.0, most, seed)
 
 
-def asks_for(served: Served, ids: Sequence[int], request: Sampled, most: int | None, top: int | None) -> list[Ask]:
+def asks_for(
+    served: Served,
+    ids: Sequence[int],
+    request: Sampled,
+    most: int | None,
+    top: int | None,
+    form: Form | None = None,
+) -> list[Ask]:
     """n asks for one prompt, with seeds that follow one another. `most`: tokens; None: all that there is room for."""
     room = served.engine.context - len(ids)
     if not ids:
@@ -66,11 +74,20 @@ def asks_for(served: Served, ids: Sequence[int], request: Sampled, most: int | N
         message = f"{len(ids)} tokens of the prompt{asked} do not fit into the context of {served.engine.context}"
         raise ApiError(400, message, "max_tokens" if room > 0 else "messages", "context_length_exceeded")
     sampling = sampling_of(request, room if most is None else most)
-    first = Ask(tuple(ids), served.tongue.stop_ids, sampling, top)
+    first = Ask(tuple(ids), served.tongue.stop_ids, sampling, top, wanted_of(served, request, form))
     return [
         replace(first, sampling=replace(sampling, seed=seeded(sampling.seed + number)))
         for number in range(request.n or 1)
     ]
+
+
+def wanted_of(served: Served, request: Sampled, form: Form | None) -> Wanted | None:
+    """The changes to logits that a request asks for; None where there are none."""
+    bias = {int(token): by for token, by in (request.logit_bias or {}).items()}
+    if bias and max(bias) >= served.tongue.size:
+        raise ApiError(400, f"the model has tokens up to {served.tongue.size - 1}", "logit_bias")
+    made = Wanted(request.presence_penalty or 0.0, request.frequency_penalty or 0.0, bias, form)
+    return None if made == Wanted() else made
 
 
 def seeded(seed: int) -> int:

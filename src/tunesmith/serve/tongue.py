@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from tunesmith.chat import TextStream
 from tunesmith.errors import UserError
 from tunesmith.records import Message, text_message
+from tunesmith.serve.grammar import Grammars
 from tunesmith.serve.tools import ToolForm, learn_form
 from tunesmith.text.render import Renderer, require_unicode
 
@@ -46,6 +47,11 @@ class Tongue(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """Ids of a plain text, with what the tokenizer puts before every text."""
+        ...
+
+    @property
+    def grammars(self) -> Grammars:
+        """What answers can be held to."""
         ...
 
     def stream(self) -> TextStream:
@@ -116,6 +122,10 @@ class TokenizerTongue:
 
     def encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text).input_ids)
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        return Grammars(self.tokenizer.backend_tokenizer.to_str, self.size, sorted(self.stop_ids))
 
     def stream(self) -> TextStream:
         return TextStream(cast(PreTrainedTokenizerFast, self.spelling))

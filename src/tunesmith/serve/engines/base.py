@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from tunesmith.chat import Sampling
+from tunesmith.serve.engines.shape import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Ask:
     ids       the prompt
     stop_ids  tokens that end the answer, and are no part of it
     top       how many of the likeliest tokens to report at each step; None: no log-probabilities at all
+    wanted    how logits are changed before a token is drawn; None: not at all
     until     when nobody waits any more, in the time of the event loop; None: never
     """
 
@@ -23,6 +25,7 @@ class Ask:
     stop_ids: frozenset[int]
     sampling: Sampling
     top: int | None = None
+    wanted: Wanted | None = None
     until: float | None = None
 
 

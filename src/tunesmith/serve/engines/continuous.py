@@ -64,7 +64,7 @@ class Verdicts(OutputRouter):
         self.draws = draws
 
     def deliver(self, output: Any) -> None:
-        if (draw := self.draws.get(output.request_id)) and output.is_finished():
+        if output.is_finished() and (draw := self.draws.pop(output.request_id, None)):
             draw.end(EngineError(output.error) if output.error else None)
 
     def deliver_batch(self, outputs: list[Any]) -> None:
@@ -118,10 +118,9 @@ class ContinuousEngine:
 
     def _leaving(self, name: str) -> Callable[[Draw], None]:
         def leave(draw: Draw) -> None:
-            if not draw.over:
-                draw.over = True
+            draw.over = True
+            if self.chooser.draws.pop(name, None):  # the library has not said that it is through with it
                 self.manager.cancel_request(name)
-            self.chooser.draws.pop(name, None)
 
         return leave
 

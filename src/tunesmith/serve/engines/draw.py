@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tunesmith.chat import choose
 from tunesmith.serve.engines.base import Ask, Step
+from tunesmith.serve.engines.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +34,26 @@ class Draw:
     loop: asyncio.AbstractEventLoop
     events: Events
     generator: torch.Generator = field(init=False)
+    shape: Shape | None = field(init=False)
     ready: list[Step | End] = field(default_factory=list)
     drawn: int = 0
     over: bool = False
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.ask.sampling.seed)
+        self.shape = Shape(self.ask.wanted) if self.ask.wanted else None
 
     def take(self, logits: Tensor) -> int:
         """The next token from [V] logits; it is made ready unless it ends the answer."""
         logits = logits.float().cpu()
-        token = choose(logits, self.ask.sampling, self.generator)
+        token = choose(self.shape(logits) if self.shape else logits, self.ask.sampling, self.generator)
         if token in self.ask.stop_ids:
             self.finish()
             return token
         self.drawn += 1
         self.ready.append(self.step(token, logits))
-        if self.drawn >= self.ask.sampling.max_new_tokens:
+        whole = self.shape is not None and self.shape.add(token)
+        if whole or self.drawn >= self.ask.sampling.max_new_tokens:
             self.finish()
         return token
 
