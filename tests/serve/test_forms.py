@@ -1,4 +1,4 @@
-"""Answers that must have a form, and logits that are changed, through the official client; the model knows of neither."""
+"""Answers that must have a form, and logits that are changed, through the official client; the model knows neither."""
 
 import json
 from collections.abc import Iterator
