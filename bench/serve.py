@@ -4,7 +4,7 @@
 
 Contenders in one process, on the same prompts, greedy, without a stop token: our server over HTTP (asked by another
 process), transformers' generate (batches padded on the left); where llama-cpp-python is installed, llama.cpp behind our
-server and directly.
+server and directly: its C functions in a loop, with its own greedy sampler, no words and no HTTP.
 """
 
 import argparse
@@ -15,16 +15,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 
 from bench.work import llama, tokenizer
-from tunesmith.models.llamacpp import installed, open_gguf
+from tunesmith.models.llamacpp import installed, library, open_gguf
 from tunesmith.models.load import load_model
 from tunesmith.serve.house import House, Served
 from tunesmith.serve.limits import Limits
@@ -100,35 +101,51 @@ def by_generate(model: Any, tokens: int) -> Callable[[int], Measured]:
 
 
 def by_llama(file: Path, tokens: int) -> Callable[[int], Measured]:
+    """llama.cpp's own functions and nothing of ours between them: its batch, its greedy sampler."""
     opened = open_gguf(file, LIMITS.context, LIMITS.parallel, threads=torch.get_num_threads())
+    lib, running = library(), opened.running
+    batch = lib.llama_batch_init(512, 0, 1)
+    greedy = lib.llama_sampler_init_greedy()
+
+    def decode(rows: Sequence[tuple[int, int, int, bool]]) -> list[int]:
+        """The likeliest token after each row that wants one; rows are (token, position, sequence, wanted)."""
+        batch.n_tokens = len(rows)
+        for place, (token, position, sequence, wanted) in enumerate(rows):
+            batch.token[place], batch.pos[place], batch.logits[place] = token, position, wanted
+            batch.n_seq_id[place], batch.seq_id[place][0] = 1, sequence
+        assert lib.llama_decode(running, batch) == 0
+        return [lib.llama_sampler_sample(greedy, running, place) for place, row in enumerate(rows) if row[3]]
 
     def run(count: int) -> Measured:
-        begun, start, first, said = time.perf_counter(), time.process_time(), 0.0, 0
-        for number, ids in enumerate(prompts(count)):
-            opened.begin(number, ids)
-        found = opened.step()
-        for _ in range(tokens - 1):
-            first = first or time.perf_counter() - begun
-            said += len(found)
-            found = opened.step({number: int(logits.argmax()) for number, logits in found.items()})
-        said += len(found)
-        for number in range(count):
-            opened.end(number)
-        return rated(said, start, first)
+        begun, start = time.perf_counter(), time.process_time()
+        asked = prompts(count)
+        read = len(asked[0])
+        chosen = decode([(token, at, n, at + 1 == read) for n, ids in enumerate(asked) for at, token in enumerate(ids)])
+        first = time.perf_counter() - begun
+        for said in range(tokens - 1):
+            chosen = decode([(token, read + said, n, True) for n, token in enumerate(chosen)])
+        made = rated(tokens * count, start, first)
+        for sequence in range(count):
+            lib.llama_memory_seq_rm(lib.llama_get_memory(running), sequence, -1, -1)
+        return made
 
     return run
 
 
 def measure(runs: dict[str, Callable[[int], Measured]], rounds: int) -> dict[str, dict[str, Measured]]:
-    """The best of some rounds in turn, each after one that warms up."""
-    found: dict[str, dict[str, Measured]] = {}
-    for _ in range(rounds + 1):
+    """The median of some rounds, after one that warms up; the contenders take turns in each."""
+    found: dict[str, dict[str, list[Measured]]] = {name: {"1": [], "8": []} for name in runs}
+    for number in range(rounds + 1):
         for count in (1, 8):
             for name, run in runs.items():
-                made, known = run(count), found.setdefault(name, {}).get(str(count))
-                if known is None or made["tokens_per_cpu_second"] > known["tokens_per_cpu_second"]:
-                    found[name][str(count)] = made
-    return found
+                made = run(count)
+                if number:
+                    found[name][str(count)].append(made)
+    return {name: {count: middle(made) for count, made in counts.items()} for name, counts in found.items()}
+
+
+def middle(made: Sequence[Measured]) -> Measured:
+    return {key: median(one[key] for one in made) for key in made[0]}
 
 
 def example(folder: Path) -> Path:
@@ -157,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
+pytest.importorskip("llguidance", reason="the extra serve is not installed")
 pytest.importorskip("openai", reason="the official client is not installed")
 
 import openai
@@ -45,9 +46,9 @@ def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 @contextmanager
-def serving(house: House, token: str = "") -> Iterator[Site]:
+def serving(house: House, token: str = "", patience: float = 30.0) -> Iterator[Site]:
     """The house behind a port of this machine, served by a thread."""
-    port = listen("127.0.0.1", 0)
+    port = listen("127.0.0.1", 0, patience)
     server = make_server(house, token)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([port])))
     thread.start()

@@ -130,8 +130,8 @@ def test_logprobs_of_a_stream_are_the_same(chat: Asks) -> None:
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ({"frequency_penalty": 0.5}, "frequency_penalty"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty"),
+        ({"response_format": {"type": "grammar"}}, "response_format"),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),

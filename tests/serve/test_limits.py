@@ -4,17 +4,19 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import openai
 import pytest
+import torch
+from torch import Tensor
 
 from tests.serve.conftest import LIMITS, Asks, Site, serving, until
 from tunesmith.errors import UserError
-from tunesmith.serve.engines.base import Ask, Engine, Step
+from tunesmith.serve.engines.slots import SlotEngine
 from tunesmith.serve.house import House, Served
 from tunesmith.serve.running import listen, refuse_open_door
 
@@ -23,26 +25,43 @@ ENDLESS = {"model": "model", "messages": [{"role": "user", "content": "x"}], "te
 ASKED = {"model": "model", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
 
 
-class Slow:
-    """In place of a model's engine: the letter b every 50 ms, `most` times."""
+class Steady:
+    """In place of a model: the letter b every `pause` seconds, `most` times, then the mark that ends an answer."""
 
-    name = "slow"
-    context = 100_000
+    name = "steady"
+    context = 1_000_000
+    slots = 4
 
-    def __init__(self, served: Served, most: int = 1000) -> None:
-        self.served = Served("model", cast(Engine, self), served.tongue)
-        self.most, self.closed = most, 0
+    def __init__(self, served: Served, most: int = 1_000_000, pause: float = 0.05) -> None:
+        self.letter, self.end_mark = served.tongue.encode("b")[0], min(served.tongue.stop_ids)
+        self.size, self.most, self.pause = served.tongue.size, most, pause
+        self.said: dict[int, int] = {}
+        self.closed = 0
+        self.served = Served("model", SlotEngine(self), served.tongue)
 
-    async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
-        try:
-            for _ in range(self.most):
-                await asyncio.sleep(0.05)
-                yield Step(self.served.tongue.encode("b")[0])
-        finally:
-            self.closed += 1
+    def begin(self, slot: int, ids: Sequence[int]) -> None:
+        self.said[slot] = 0
 
-    def alive(self) -> bool:
-        return True
+    def step(self, tokens: Mapping[int, int]) -> Mapping[int, Tensor]:
+        time.sleep(self.pause)
+        found = {}
+        for slot in self.said:
+            found[slot] = torch.full((self.size,), -100.0)
+            found[slot][self.letter if self.said[slot] < self.most else self.end_mark] = 0
+            self.said[slot] += 1
+        return found
+
+    def end(self, slot: int) -> None:
+        del self.said[slot]
+        self.closed += 1
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        return torch.zeros(len(ids), self.size)
+
+    def embed(self, ids: Sequence[int]) -> list[float] | None:
+        return None
+
+    def close(self) -> None: ...
 
 
 def raw(site: Site, text: bytes, seconds: float = 5.0) -> bytes:
@@ -114,7 +133,7 @@ def test_the_rest_waits_its_turn_up_to_the_queue(models: dict[str, Served]) -> N
 
 
 def test_a_client_that_leaves_stops_its_answer(models: dict[str, Served]) -> None:
-    engine = Slow(models["model"])
+    engine = Steady(models["model"])
     with serving(House({"model": engine.served}, LIMITS)) as site:
         for stream in (True, False):
             engine.closed = 0
@@ -128,13 +147,35 @@ def test_a_client_that_leaves_stops_its_answer(models: dict[str, Served]) -> Non
 
 
 def test_an_answer_ends_when_its_time_is_up(models: dict[str, Served]) -> None:
-    engine = Slow(models["model"])
+    engine = Steady(models["model"])
     with serving(House({"model": engine.served}, replace(LIMITS, seconds=0.5))) as site, site.client() as client:
         found = client.chat.completions.create(**ASKED)
     assert found.choices[0].finish_reason == "length"
     assert set(str(found.choices[0].message.content)) == {"b"}
     assert 1 < found.usage.completion_tokens <= 10
     assert engine.closed == 1
+
+
+def test_who_stops_reading_is_let_go_and_nobody_else_waits(models: dict[str, Served]) -> None:
+    """The answer goes on until no buffer has room, and ends soon after; the connection is cut."""
+    engine = Steady(models["model"], pause=0.0)
+    with serving(House({"model": engine.served}, replace(LIMITS, patience=1)), patience=1) as site:
+        body = json.dumps(ENDLESS).encode()
+        host, port = site.url.removeprefix("http://").split(":")
+        with socket.socket() as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.connect((host, int(port)))
+            lazy.sendall(post(b"/v1/chat/completions", b"Content-Length: %d\r\n" % len(body), body))
+            until(lambda: site.house.busy == 1)
+            with site.client() as client:
+                found = client.chat.completions.create(**ASKED, max_tokens=20)
+            assert found.choices[0].message.content == "b" * 20
+            assert site.house.busy == 1
+            until(lambda: site.house.busy == 0, 10)
+            until(lambda: engine.closed == 2)
+            time.sleep(1.5)
+            with pytest.raises(ConnectionError):
+                b"".join(iter(lambda: lazy.recv(65536), b""))
 
 
 def test_two_hundred_slow_clients_leave_it_answering(site: Site, chat: Asks) -> None:
@@ -199,7 +240,7 @@ def test_a_taken_port_is_the_users_error() -> None:
 
 
 def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(models: dict[str, Served]) -> None:
-    slow = Slow(models["model"], most=20)
+    slow = Steady(models["model"], most=20)
     with serving(House({"model": slow.served}, LIMITS)) as site, site.client() as client:
         running = iter(client.chat.completions.create(**{**ASKED, "stream": True}))
         next(running)
@@ -208,7 +249,7 @@ def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(models: dict[s
             assert httpx.get(f"{site.url}/{path}").status_code == 503
         with pytest.raises(openai.InternalServerError):
             client.chat.completions.create(**ASKED)
-        assert [chunk.choices[0].delta.content for chunk in running].count("b") == 20
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in running) == "b" * 20
         until(lambda: refuses_connections(site))
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -49,6 +50,14 @@ def test_it_says_what_the_model_says(gguf_site: Site) -> None:
             assert len(found.choices[0].logprobs.content) == len(said.encode())
         scored = client.completions.create(model=model.id, prompt=[1, 2, 3], echo=True, logprobs=1, max_tokens=0)
         assert len(scored.choices[0].logprobs.token_logprobs) == 3
+        shown: dict[str, Any] = {"type": "object", "properties": {"n": {"enum": [1, "你"]}}, "required": ["n"]}
+        shown |= {"additionalProperties": False}
+        found = client.chat.completions.create(
+            model=model.id,
+            messages=[{"role": "user", "content": "hi"}],
+            response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": shown}},
+        )
+        assert json.loads(str(found.choices[0].message.content))["n"] in (1, "你")
         with pytest.raises(openai.BadRequestError, match="hidden states"):
             client.embeddings.create(model=model.id, input="a")
 

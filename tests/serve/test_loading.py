@@ -13,13 +13,17 @@ from tests.serve.conftest import LIMITS
 from tests.toys import CONFIGS, byte_tokenizer, tiny_model
 from tunesmith.chat import Sampling, generate, open_session
 from tunesmith.errors import ProofError, UserError
+from tunesmith.recipe import Budget, Lora, Tune
+from tunesmith.records import Conversation, text_message
 from tunesmith.serve.engines.base import Ask, Step
 from tunesmith.serve.engines.draw import EngineError
 from tunesmith.serve.loading import all_answers, differs, engine_for, open_models
 from tunesmith.serve.tongue import TokenizerTongue
 from tunesmith.text.recorded import prove_recorded, recorded_prompts
-from tunesmith.text.render import Renderer
+from tunesmith.text.render import Rendered, Renderer
 from tunesmith.text.template import Template, load_template
+from tunesmith.tune.job import Job
+from tunesmith.tune.run import tune
 
 TONGUE = TokenizerTongue(byte_tokenizer(), None, 256)
 
@@ -52,14 +56,14 @@ def test_an_engine_that_says_other_things_is_found_out() -> None:
     class Liar:
         name, context = "liar", 100
 
-        async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        async def answer(self, ask: Ask) -> AsyncGenerator[list[Step], None]:
             for place, token in enumerate(generate(model, ask.ids, (), ask.sampling)):
-                yield Step((token + (place == 3)) % 256)
+                yield [Step((token + (place == 3)) % 256)]
 
     class Broken(Liar):
-        async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+        async def answer(self, ask: Ask) -> AsyncGenerator[list[Step], None]:
             raise EngineError("no such attention")
-            yield Step(0)
+            yield []
 
     assert "differently" in differs(Liar(), model, [(1, 2), (3,)])  # type: ignore[arg-type]
     assert differs(Broken(), model, [(1, 2)]) == "no such attention"  # type: ignore[arg-type]
@@ -86,6 +90,37 @@ def tuned(folder: Path, assistant: Path, prompts: list[dict[str, object]]) -> Pa
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     (folder / "manifest.json").write_text(json.dumps(manifest | {"prompts": prompts}), encoding="utf-8")
     return folder
+
+
+def test_an_adapter_on_its_base_says_what_the_terminal_says(assistant: Path, tmp_path: Path) -> None:
+    """And no longer what the base says."""
+    session = open_session(str(assistant))
+    taught = Conversation((text_message("user", "hi"), text_message("assistant", "Ahoy")))
+    rendered = [item for item in session.renderer.render([taught]) if isinstance(item, Rendered)]
+    made = Job(
+        model=session.model,
+        tokenizer=session.renderer.tokenizer,
+        examples=[example for item in rendered for example in item.examples],
+        stage=Tune(
+            base=str(assistant),
+            adapter="lora",
+            lora=Lora(rank=4),
+            tune=Budget(epochs=20, batch_size=1, lr=2e-2, precision="fp32", checkpoint_every=10**6),
+        ),
+        inputs={},
+        stop_ids=session.renderer.stop_ids,
+    )
+    folder = tune(made, tmp_path / "adapted").path
+    assert (folder / "adapter_config.json").exists()
+    served = open_models([str(folder)], "", LIMITS, lambda line: None)["adapted"]
+    session = open_session(str(folder), sampling=Sampling(max_new_tokens=30))
+    prompts = [tuple(session.prompt(asked)) for asked in ("hi", "again", "something else")]
+    said = asyncio.run(
+        all_answers(served.engine, [Ask(prompt, served.tongue.stop_ids, session.sampling) for prompt in prompts])
+    )
+    served.engine.close()
+    assert said == [list(generate(session.model, prompt, session.stop_ids, session.sampling)) for prompt in prompts]
+    assert session.renderer.tokenizer.decode(said[0]) == "Ahoy"
 
 
 def test_prompts_must_be_those_of_training(assistant: Path, tmp_path: Path) -> None:

@@ -234,14 +234,13 @@ class LlamaCpp:
             if code:
                 raise RuntimeError(f"llama_decode returned {code}")
             size = self.vocabulary_size
-            found = [
-                np.ctypeslib.as_array(bindings.llama_get_logits_ith(self.running, place), (size,)).copy()
-                for place, row in enumerate(rows)
-                if row[3]
-            ]
+            count = sum(row[3] for row in rows)
+            if not count:
+                return np.zeros((0, size), np.float32)
+            found = np.ctypeslib.as_array(bindings.llama_get_logits(self.running), (count, size))
+            return found.copy()  # the next batch writes over it
         finally:
             bindings.llama_batch_free(batch)
-        return np.stack(found) if found else np.zeros((0, size), np.float32)
 
     def close(self) -> None:
         """Give the memory back; nothing may be asked afterwards."""

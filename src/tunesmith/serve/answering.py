@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from tunesmith.chat import Sampling
 from tunesmith.records import ToolCall
 from tunesmith.serve.engines.base import Ask, Step
+from tunesmith.serve.engines.shape import Form, Wanted
 from tunesmith.serve.house import House, Served
 from tunesmith.serve.limits import ApiError
 from tunesmith.serve.schema import Sampled
@@ -56,7 +57,14 @@ def sampling_of(request: Sampled, most: int) -> Sampling:
     return Sampling(temperature, request.top_p or 1.0, most, seed)
 
 
-def asks_for(served: Served, ids: Sequence[int], request: Sampled, most: int | None, top: int | None) -> list[Ask]:
+def asks_for(
+    served: Served,
+    ids: Sequence[int],
+    request: Sampled,
+    most: int | None,
+    top: int | None,
+    form: Form | None = None,
+) -> list[Ask]:
     """n asks for one prompt, with seeds that follow one another. `most`: tokens; None: all that there is room for."""
     room = served.engine.context - len(ids)
     if not ids:
@@ -66,11 +74,20 @@ def asks_for(served: Served, ids: Sequence[int], request: Sampled, most: int | N
         message = f"{len(ids)} tokens of the prompt{asked} do not fit into the context of {served.engine.context}"
         raise ApiError(400, message, "max_tokens" if room > 0 else "messages", "context_length_exceeded")
     sampling = sampling_of(request, room if most is None else most)
-    first = Ask(tuple(ids), served.tongue.stop_ids, sampling, top)
+    first = Ask(tuple(ids), served.tongue.stop_ids, sampling, top, wanted_of(served, request, form))
     return [
         replace(first, sampling=replace(sampling, seed=seeded(sampling.seed + number)))
         for number in range(request.n or 1)
     ]
+
+
+def wanted_of(served: Served, request: Sampled, form: Form | None) -> Wanted | None:
+    """The changes to logits that a request asks for; None where there are none."""
+    bias = {int(token): by for token, by in (request.logit_bias or {}).items()}
+    if bias and max(bias) >= served.tongue.size:
+        raise ApiError(400, f"the model has tokens up to {served.tongue.size - 1}", "logit_bias")
+    made = Wanted(request.presence_penalty or 0.0, request.frequency_penalty or 0.0, bias, form)
+    return None if made == Wanted() else made
 
 
 def seeded(seed: int) -> int:
@@ -88,26 +105,19 @@ async def answers(house: House, served: Served, wish: Wish) -> AsyncGenerator[tu
 async def answer(house: House, served: Served, ask: Ask, wish: Wish) -> AsyncGenerator[Piece, None]:
     """The pieces of one answer; it ends early at a stop string, and when its time is up."""
     words = Words(served.tongue.stream(), wish.stops, wish.form.open if wish.form else "")
-    steps = served.engine.answer(ask)
-    try:
-        with house.metrics.answer(served.id) as token, suppress(TimeoutError):
-            deadline = asyncio.get_running_loop().time() + house.limits.seconds
-            while not words.cut:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        step = await anext(steps)
-                except StopAsyncIteration:
-                    break
-                token()
-                text = words.push(step)
-                if text and not words.cut:
-                    yield Piece(text, words.released())
-                elif words.cut:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + house.limits.seconds
+    with house.metrics.answer(served.id) as count:
+        async with aclosing(served.engine.answer(replace(ask, until=deadline))) as coming:
+            async for steps in coming:
+                count(len(steps))
+                text = "".join(map(words.push, steps))
+                if words.cut:
                     yield last(words, text, "stop", wish.form)
                     return
-    finally:
-        await steps.aclose()
-    whole = words.count < ask.sampling.max_new_tokens and asyncio.get_running_loop().time() < deadline
+                if text:
+                    yield Piece(text, words.released())
+    whole = words.count < ask.sampling.max_new_tokens and clock() < deadline
     yield last(words, "", "stop" if whole else "length", wish.form)
 
 
@@ -134,6 +144,11 @@ async def wholes(house: House, served: Served, wish: Wish) -> list[Whole]:
 
 async def merged(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
     """(number of the source, item) in the order in which they come. Ends with the first error of any."""
+    if len(sources) == 1:  # the usual case needs no task of its own
+        async with aclosing(sources[0]) as source:
+            async for first in source:
+                yield 0, first
+        return
     queue = asyncio.Queue[tuple[int, T] | BaseException | None]()
 
     async def pump(number: int, source: AsyncGenerator[T, None]) -> None:

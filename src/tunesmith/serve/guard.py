@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import ipaddress
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ OPEN = ("/health", "/ready")  # asked without a token, and answered while draini
 
 
 class GoneError(Exception):
-    """The client left, or took too long."""
+    """The client left before its request was whole."""
 
 
 @dataclass(slots=True)
@@ -45,17 +46,17 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        patient = self._patient(send)
+        reader = Reader(send)
         try:
             self._admit(scope)
             body = await self._body(scope, receive)
         except ApiError as refused:
             headers = refused.headers() | {"connection": "close"}
-            await JSONResponse(refused.body(), refused.status, headers)(scope, receive, patient)
+            await JSONResponse(refused.body(), refused.status, headers)(scope, receive, reader.send)
         except GoneError:
             return
         else:
-            await while_connected(self.app, scope, body, receive, patient)
+            await while_connected(self.app, scope, body, receive, reader, self.limits.patience)
 
     def _admit(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
@@ -92,21 +93,32 @@ class Guard:
     def _too_large(self) -> ApiError:
         return ApiError(413, f"the request is larger than {self.limits.body:,} bytes")
 
-    def _patient(self, send: Send) -> Send:
-        """A send that gives up on a client that takes nothing."""
 
-        async def patient(message: MutableMapping[str, Any]) -> None:
-            try:
-                async with asyncio.timeout(self.limits.patience):
-                    await send(message)
-            except TimeoutError:
-                raise GoneError from None
+@dataclass(slots=True)
+class Reader:
+    """A client that takes the answer. `since`: when it was given a piece for which it has no room yet.
 
-        return patient
+    To look at it now and then is far less work than a timeout around each piece.
+    """
+
+    give: Send
+    since: float | None = None
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self.since = time.monotonic()
+        await self.give(message)
+        self.since = None
+
+    async def stopped(self, patience: float) -> None:
+        """Returns when the client has made no room for so many seconds, or for up to twice as many."""
+        while (waited := 0.0 if self.since is None else time.monotonic() - self.since) < patience:
+            await asyncio.sleep(patience - waited)
 
 
-async def while_connected(app: App, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-    """Run the application on a body that was read; a client that leaves ends it, whatever it is doing."""
+async def while_connected(
+    app: App, scope: Scope, body: bytes, receive: Receive, reader: Reader, patience: float
+) -> None:
+    """Run the application on a body that was read; a client that leaves or reads no more ends it, whatever it does."""
     rest: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> MutableMapping[str, Any]:
@@ -120,15 +132,16 @@ async def while_connected(app: App, scope: Scope, body: bytes, receive: Receive,
 
     async def work() -> None:
         async with AsyncExitStack() as scope["leave"]:
-            await app(scope, replay, send)
+            await app(scope, replay, reader.send)
 
-    working, leaving = asyncio.create_task(work()), asyncio.create_task(hang_up())
+    working = asyncio.create_task(work())
+    tasks = (working, asyncio.create_task(hang_up()), asyncio.create_task(reader.stopped(patience)))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (working, leaving):
+        for task in tasks:
             task.cancel()
-        with suppress(asyncio.CancelledError, GoneError):
+        with suppress(asyncio.CancelledError):
             await working
 
 

@@ -144,7 +144,7 @@ def differs(engine: Engine, model: PreTrainedModel, probes: Sequence[tuple[int, 
 
 async def all_answers(engine: Engine, asks: Sequence[Ask]) -> list[list[int]]:
     async def tokens(ask: Ask) -> list[int]:
-        return [step.token async for step in engine.answer(ask)]
+        return [step.token async for steps in engine.answer(ask) for step in steps]
 
     return list(await asyncio.gather(*map(tokens, asks)))
 

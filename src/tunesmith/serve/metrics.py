@@ -29,18 +29,18 @@ class Metrics:
         return generate_latest(self.registry)
 
     @contextmanager
-    def answer(self, model: str) -> Iterator[Callable[[], None]]:
-        """Times an answer; call what it yields at each token."""
+    def answer(self, model: str) -> Iterator[Callable[[int], None]]:
+        """Times an answer; call what it yields with how many tokens came."""
         start, tokens = time.perf_counter(), 0
 
-        def token() -> None:
+        def count(fresh: int) -> None:
             nonlocal tokens
             if not tokens:
                 self.first.labels(model).observe(time.perf_counter() - start)
-            tokens += 1
+            tokens += fresh
 
         try:
-            yield token
+            yield count
         except BaseException:  # a cancelled task, a closed generator, a failed engine
             self.stopped.inc()
             raise

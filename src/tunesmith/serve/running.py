@@ -31,11 +31,14 @@ class Server(uvicorn.Server):
         return bool(await super().on_tick(counter))
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """The open port; 0 takes a free one."""
+def listen(host: str, port: int, patience: float = 30.0) -> socket.socket:
+    """The open port; 0 takes a free one. The system cuts off who takes nothing of what was sent for so many seconds."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        opened = socket.create_server((host, port), family=family, backlog=2048)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; else what was written stays until the client leaves
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
+        return opened
     except OSError as error:
         raise UserError(
             tr("{host}:{port} cannot be served: {reason}", host=host, port=port, reason=error.strerror or str(error)),

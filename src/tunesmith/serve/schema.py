@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Text = Annotated[str, StringConstraints(max_length=1_000_000)]
 Name = Annotated[str, StringConstraints(max_length=256)]
 Ids = Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+Biases = Annotated[
+    dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")], Annotated[float, Field(ge=-100, le=100)]],
+    Field(max_length=1024),
+]
 Stops = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=256)]], Field(max_length=16)]
 
 
@@ -67,6 +71,31 @@ class PlainText(Request):
     type: Literal["text"]
 
 
+class AnyJson(Request):
+    type: Literal["json_object"]
+
+
+class NamedSchema(Request):
+    name: Name
+    description: Text | None = None
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+    strict: bool | None = Field(default=None, description="The answer is always held to the schema.")
+
+
+class SchemaJson(Request):
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+class ToolName(Request):
+    name: Name
+
+
+class NamedTool(Request):
+    type: Literal["function"]
+    function: ToolName
+
+
 class Sampled(Request):
     """What chat and completions have in common."""
 
@@ -78,9 +107,9 @@ class Sampled(Request):
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: Annotated[str, StringConstraints(min_length=1, max_length=256)] | Stops | None = None
     n: int | None = Field(default=None, ge=1, le=16)
-    frequency_penalty: Literal[0] | None = None
-    presence_penalty: Literal[0] | None = None
-    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: Biases | None = Field(default=None, description="Token ids, and what is added to their logits.")
     user: Name | None = None
 
     @property
@@ -95,9 +124,9 @@ class ChatRequest(Sampled):
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto"] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: Literal[True] | None = None
-    response_format: PlainText | None = None
+    response_format: PlainText | AnyJson | SchemaJson | None = None
     metadata: dict[str, Any] | None = None
     store: Literal[False] | None = None
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from transformers import PreTrainedTokenizerFast
 
 from tunesmith.chat import TextStream
 from tunesmith.errors import UserError
 from tunesmith.records import Message, text_message
+from tunesmith.serve.grammar import Grammars
 from tunesmith.serve.tools import ToolForm, learn_form
 from tunesmith.text.render import Renderer, require_unicode
 
@@ -48,6 +49,11 @@ class Tongue(Protocol):
         """Ids of a plain text, with what the tokenizer puts before every text."""
         ...
 
+    @property
+    def grammars(self) -> Grammars:
+        """What answers can be held to."""
+        ...
+
     def stream(self) -> TextStream:
         """Ids in, text out."""
         ...
@@ -63,6 +69,21 @@ def takes_system(prompt: Callable[[Sequence[Message]], list[int]]) -> bool:
         return prompt([text_message("system", "Xsystemx"), QUESTION]) != prompt([QUESTION])
     except UserError:
         return False
+
+
+@dataclass
+class Spelling:
+    """What a TextStream asks of a tokenizer: twice for each token, mostly for one that it had before."""
+
+    tokenizer: PreTrainedTokenizerFast
+    single: dict[int, str] = field(default_factory=dict)
+
+    def decode(self, ids: Sequence[int], **how: Any) -> str:
+        if len(ids) != 1:
+            return str(self.tokenizer.decode(list(ids), **how))
+        if ids[0] not in self.single:
+            self.single[ids[0]] = str(self.tokenizer.decode(list(ids), **how))
+        return self.single[ids[0]]
 
 
 @dataclass
@@ -102,8 +123,16 @@ class TokenizerTongue:
     def encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text).input_ids)
 
+    @cached_property
+    def grammars(self) -> Grammars:
+        return Grammars(self.tokenizer.backend_tokenizer.to_str, self.size, sorted(self.stop_ids))
+
     def stream(self) -> TextStream:
-        return TextStream(self.tokenizer)
+        return TextStream(cast(PreTrainedTokenizerFast, self.spelling))
+
+    @cached_property
+    def spelling(self) -> "Spelling":
+        return Spelling(self.tokenizer)
 
     def piece(self, token: int) -> str:
         if token not in self.pieces:

@@ -31,7 +31,9 @@ class Words:
     ended: bool = False
 
     def push(self, step: Step) -> str:
-        """The text that is now certain to belong to the answer."""
+        """The text that is now certain to belong to the answer; nothing after a stop string."""
+        if self.cut:
+            return ""
         before = len(self.text)
         self.steps.append((before, step))
         self.count += 1

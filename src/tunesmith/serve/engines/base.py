@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from tunesmith.chat import Sampling
+from tunesmith.serve.engines.shape import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +17,16 @@ class Ask:
     ids       the prompt
     stop_ids  tokens that end the answer, and are no part of it
     top       how many of the likeliest tokens to report at each step; None: no log-probabilities at all
+    wanted    how logits are changed before a token is drawn; None: not at all
+    until     when nobody waits any more, in the time of the event loop; None: never
     """
 
     ids: tuple[int, ...]
     stop_ids: frozenset[int]
     sampling: Sampling
     top: int | None = None
+    wanted: Wanted | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,11 @@ class Engine(Protocol):
     @property
     def context(self) -> int: ...
 
-    def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
-        """Tokens as they come, at most max_new_tokens. Closing the generator stops the work."""
+    def answer(self, ask: Ask) -> AsyncGenerator[Sequence[Step], None]:
+        """Tokens as they come, at most max_new_tokens; several at once where they came faster than they were read.
+
+        Closing the generator stops the work, and so does the time `until`.
+        """
         ...
 
     def logits(self, ids: Sequence[int]) -> Tensor:

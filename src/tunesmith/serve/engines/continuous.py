@@ -21,7 +21,7 @@ from transformers.generation.continuous_batching.continuous_api import OutputRou
 
 from tunesmith.models.adapted import bare
 from tunesmith.serve.engines.base import Ask, Step
-from tunesmith.serve.engines.draw import Draw, EngineError, received
+from tunesmith.serve.engines.draw import Draw, EngineError, deliver, received
 from tunesmith.serve.engines.serial import all_logits, mean_state
 
 PAGE = 64  # tokens that a page of the cache holds
@@ -52,6 +52,7 @@ class Chooser(ContinuousBatchingLogitsProcessor):
         for row, name in enumerate(self.rows):
             draw = self.draws.get(name)
             chosen[row, draw.take(scores[row]) if draw and not draw.over else 0] = 1
+        deliver(self.draws.copy().values())
         return chosen
 
 
@@ -63,7 +64,7 @@ class Verdicts(OutputRouter):
         self.draws = draws
 
     def deliver(self, output: Any) -> None:
-        if (draw := self.draws.get(output.request_id)) and output.is_finished():
+        if output.is_finished() and (draw := self.draws.pop(output.request_id, None)):
             draw.end(EngineError(output.error) if output.error else None)
 
     def deliver_batch(self, outputs: list[Any]) -> None:
@@ -97,16 +98,9 @@ class ContinuousEngine:
         self.manager.output_router = Verdicts(self.chooser.draws)
         self.manager.start()
 
-    async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
+    def answer(self, ask: Ask) -> AsyncGenerator[Sequence[Step], None]:
         name = f"answer-{next(self.numbers)}"
-        begin, stop = self._beginning(name), self._stopping(name)
-        steps = received(ask, begin, stop)
-        try:
-            async for step in steps:
-                yield step
-        finally:
-            await steps.aclose()
-            self.chooser.draws.pop(name, None)
+        return received(ask, self._beginning(name), self._leaving(name))
 
     def _beginning(self, name: str) -> Callable[[Draw], None]:
         def begin(draw: Draw) -> None:
@@ -122,13 +116,13 @@ class ContinuousEngine:
 
         return begin
 
-    def _stopping(self, name: str) -> Callable[[], None]:
-        def stop() -> None:
-            if draw := self.chooser.draws.get(name):
-                draw.over = True
-            self.manager.cancel_request(name)
+    def _leaving(self, name: str) -> Callable[[Draw], None]:
+        def leave(draw: Draw) -> None:
+            draw.over = True
+            if self.chooser.draws.pop(name, None):  # the library has not said that it is through with it
+                self.manager.cancel_request(name)
 
-        return stop
+        return leave
 
     def logits(self, ids: Sequence[int]) -> Tensor:
         with self._alone():

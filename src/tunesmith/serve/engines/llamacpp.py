@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from tunesmith.chat import TextStream
 from tunesmith.models.llamacpp import LlamaCpp
 from tunesmith.records import Message
+from tunesmith.serve.grammar import Grammars
 from tunesmith.serve.tongue import takes_system
 from tunesmith.serve.tools import ToolForm, learn_form
 from tunesmith.text.render import require_unicode
@@ -91,6 +92,10 @@ class LlamaTongue:
         begun = fields.get("tokenizer.ggml.add_bos_token") and fields.get("tokenizer.ggml.bos_token_id") is not None
         return [*([int(fields["tokenizer.ggml.bos_token_id"])] if begun else []), *self.llama.tokenize(text)]
 
+    @cached_property
+    def grammars(self) -> Grammars:
+        return Grammars(lambda: Pieces(self.llama), self.size, sorted(self.stop_ids))
+
     def stream(self) -> TextStream:
         return TextStream(cast(PreTrainedTokenizerFast, Spelling(self.llama)))
 
@@ -106,6 +111,19 @@ class Spelling:
 
     def decode(self, ids: Sequence[int], **_: Any) -> str:
         return self.llama.text(ids)
+
+
+class Pieces:
+    """What llguidance asks of a tokenizer."""
+
+    def __init__(self, llama: LlamaCpp) -> None:
+        self.llama = llama
+        self.eos_token_id, self.bos_token_id = min(llama.stop_ids), None
+        self.tokens = [llama.piece(token) for token in range(llama.vocabulary_size)]
+        self.special_token_ids = [token for token, piece in enumerate(self.tokens) if not piece]
+
+    def __call__(self, text: str) -> list[int]:
+        return self.llama.tokenize_natively(text, special=False)  # keeps no state: it is called from any thread
 
 
 def gguf_file(name: str) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import Tensor
 
 from tunesmith.serve.engines.base import Ask, Step
-from tunesmith.serve.engines.draw import Draw, EngineError, received
+from tunesmith.serve.engines.draw import Draw, EngineError, deliver, received
 
 
 class Decoder(Protocol):
@@ -68,23 +68,8 @@ class SlotEngine:
     def context(self) -> int:
         return self.decoder.context
 
-    async def answer(self, ask: Ask) -> AsyncGenerator[Step, None]:
-        draws: list[Draw] = []
-
-        def begin(draw: Draw) -> None:
-            draws.append(draw)
-            self.waiting.put(draw)
-
-        def stop() -> None:
-            for draw in draws:
-                draw.over = True
-
-        steps = received(ask, begin, stop)
-        try:
-            async for step in steps:
-                yield step
-        finally:
-            await steps.aclose()
+    def answer(self, ask: Ask) -> AsyncGenerator[Sequence[Step], None]:
+        return received(ask, self.waiting.put, abandon)
 
     def logits(self, ids: Sequence[int]) -> Tensor:
         with self.using:
@@ -141,6 +126,7 @@ class SlotEngine:
             return
         found = self.decoder.step(self.chosen)
         self.chosen = {slot: self.running[slot].take(logits) for slot, logits in found.items()}
+        deliver(self.running.values())
 
     def _leave(self, slot: int) -> None:
         del self.running[slot]
@@ -152,3 +138,8 @@ class SlotEngine:
             draw.end(error)
             with suppress(Exception):
                 self._leave(slot)
+
+
+def abandon(draw: Draw) -> None:
+    """Its slot is freed before the next step."""
+    draw.over = True

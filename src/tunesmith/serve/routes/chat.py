@@ -1,5 +1,6 @@
 """POST /v1/chat/completions."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from tunesmith.errors import UserError
 from tunesmith.records import Message, Part, Role, ToolCall, text_message
 from tunesmith.serve.answering import Piece, Whole, Wish, answers, asks_for, wholes
 from tunesmith.serve.engines.base import Step
+from tunesmith.serve.engines.shape import Form
 from tunesmith.serve.house import House, Served
 from tunesmith.serve.limits import ApiError
 from tunesmith.serve.routes.common import (
@@ -23,6 +25,7 @@ from tunesmith.serve.routes.common import (
     refuse_options_without_stream,
     usage,
 )
+from tunesmith.serve.routes.form import form_of_answer, form_of_calls, tools_of
 from tunesmith.serve.schema import (
     Answer,
     Call,
@@ -37,6 +40,7 @@ from tunesmith.serve.schema import (
     TopLogprob,
 )
 from tunesmith.serve.tongue import Tongue
+from tunesmith.serve.tools import ToolForm
 
 router = APIRouter()
 ROLES: dict[str, Role] = {
@@ -53,7 +57,11 @@ async def chat_completions(request: ChatRequest, house: TheHouse, leave: Leave) 
     """The next message of a conversation."""
     refuse_options_without_stream(request)
     served = house.model(request.model)
-    wish = wished(served, request)
+    if not served.tongue.chats:
+        raise ApiError(400, f"{served.id} has no chat template; use /v1/completions", "model")
+    calls = form_of_calls(served, request)
+    form = await asyncio.to_thread(form_of_answer, served, request, calls)  # a grammar of many rules takes its time
+    wish = wished(served, request, calls, form)
     leave.enter_context(house.place(len(wish.asks)))
     if request.stream:
         return events(chunks(house, served, wish, request), leave)
@@ -65,25 +73,17 @@ async def chat_completions(request: ChatRequest, house: TheHouse, leave: Leave) 
     )
 
 
-def wished(served: Served, request: ChatRequest) -> Wish:
+def wished(served: Served, request: ChatRequest, calls: ToolForm | None, form: Form | None) -> Wish:
     """What is asked of the engine. Raises ApiError for all that cannot be met."""
     if request.top_logprobs and not request.logprobs:
         raise ApiError(400, "top_logprobs needs logprobs=true", "top_logprobs")
-    if not served.tongue.chats:
-        raise ApiError(400, f"{served.id} has no chat template; use /v1/completions", "model")
-    tools = [tool.model_dump(exclude_none=True) for tool in request.tools or ()]
-    form = None
-    if tools and request.tool_choice != "none":
-        form = served.tongue.form
-        if form is None:
-            raise ApiError(400, f"the template of {served.id} has no tool calls that can be read back", "tools")
     try:
-        ids = served.tongue.prompt(messages_of(request.messages), tools if form else ())
+        ids = served.tongue.prompt(messages_of(request.messages), tools_of(request) if calls else ())
     except UserError as error:
         raise ApiError(400, error.message, "messages") from error
     most = request.max_completion_tokens or request.max_tokens
     top = (request.top_logprobs or 0) if request.logprobs else None
-    return Wish(asks_for(served, ids, request, most, top), request.stops, form)
+    return Wish(asks_for(served, ids, request, most, top, form), request.stops, calls)
 
 
 def messages_of(given: Sequence[ChatMessage]) -> list[Message]:

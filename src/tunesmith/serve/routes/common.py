@@ -1,12 +1,12 @@
 """What the routes share."""
 
-import json
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, cast
 
+import msgspec
 from fastapi import Depends, Request
 from fastapi.responses import StreamingResponse
 
@@ -72,13 +72,13 @@ def events(chunks: AsyncGenerator[dict[str, Any], None], leave: AsyncExitStack) 
     return StreamingResponse(lines(chunks), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-async def lines(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
+async def lines(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
     try:
         async for chunk in chunks:
-            yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+            yield b"data: %b\n\n" % msgspec.json.encode(chunk)
     except EngineError as error:
-        yield f"data: {json.dumps(ApiError(500, str(error)).body(), ensure_ascii=False)}\n\n"
-    yield "data: [DONE]\n\n"
+        yield b"data: %b\n\n" % msgspec.json.encode(ApiError(500, str(error)).body())
+    yield b"data: [DONE]\n\n"
 
 
 def several(value: str | list[int] | list[str] | list[list[int]]) -> list[str | list[int]]:
