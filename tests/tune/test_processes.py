@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 from tests.toys import byte_tokenizer, random_examples, save_base
 from tests.tune.test_resume import KillAt, lines, same
 from tunesmith.errors import UserError
-from tunesmith.models.load import load_model
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune.job import Job
+from tunesmith.tune.prepare import load_base
 from tunesmith.tune.run import tune
 from tunesmith.tune.watch import Silent
 
@@ -55,7 +55,7 @@ def job(base: Path, adapter: str, packing: bool, sharding: str, dropout: float =
     stage = Tune(base=str(base), adapter=adapter, lora=Lora(dropout=dropout), tune=budget)
     tokenizer = byte_tokenizer("<|im_start|>", "<|im_end|>")
     rows = random_examples(40, words=258)
-    return Job(model=load_model(str(base)), tokenizer=tokenizer, examples=rows, stage=stage, inputs={"rows": "1"})
+    return Job(model=load_base(stage), tokenizer=tokenizer, examples=rows, stage=stage, inputs={"rows": "1"})
 
 
 def together(work: Callable[[], object], count: int, meet: Path) -> list[int]:
