@@ -133,5 +133,5 @@ def known_peak(precision: Precision, device: torch.device) -> float:
 def peak(precision: Precision, device: torch.device) -> float:
     """Floating-point operations a second in the best of a few matrix products; takes about 0.2 s."""
     rows, inner, columns = shape = SHAPES.get(device.type, LARGE)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
     return 2.0 * rows * inner * columns / product_seconds(dtype, device, shape, patience=0.2)

@@ -84,7 +84,7 @@ def compute_buffers(model: PreTrainedModel) -> None:
     for name, buffer in list(model.named_non_persistent_buffers()):
         owner, _, own = name.rpartition(".")
         model.get_submodule(owner).register_buffer(own, torch.empty_like(buffer, device="cpu"), persistent=False)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([]):
         model.initialize_weights()  # weights are on the meta device, where it does nothing
 
 
