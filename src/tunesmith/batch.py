@@ -87,5 +87,8 @@ class Batch:
 
     def read(self) -> "Tensor":
         """How many tokens are read, without padding. An int64 scalar."""
-        count = self.attention.sum()
-        return count if self.encoder_attention is None else count + self.encoder_attention.sum()
+        return self.attention.sum() + self.encoded()
+
+    def encoded(self) -> "Tensor":
+        """How many of them an encoder reads. An int64 scalar."""
+        return self.attention.new_zeros(()) if self.encoder_attention is None else self.encoder_attention.sum()

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.toys import CONFIGS, tiny_model
 from tunesmith import recipe
 from tunesmith.models.adapted import bare
-from tunesmith.models.operations import matrices, peak, per_token
+from tunesmith.models.operations import ideal_seconds, known_peak, matrices, peak, per_token
 from tunesmith.models.surgery.lora import Lora
 from tunesmith.models.surgery.prefix import Prefix
 
@@ -36,6 +36,23 @@ def test_an_adapter_saves_the_gradient_of_the_frozen_weights(kind: str) -> None:
     assert per_token(adapted) == pytest.approx(counted(adapted, 16), rel=0.1)
 
 
+def test_an_encoder_decoder_meets_each_token_with_one_side_and_the_prompt_with_cross_attention_too() -> None:
+    """Two layers a side, width 32, inner width 64, 256 words; a decoder's token meets the tied output layer."""
+    model = tiny_model("t5")
+    attention, forward = 4 * 32 * 32, 2 * 32 * 64
+    found = ideal_seconds(model, "fp32")
+    prompt = 6 * 2 * (attention + forward + attention // 2)  # and keys and values of the decoder's cross-attention
+    answer = 6 * (2 * (attention + attention // 2 + forward) + 256 * 32)
+    assert found.encoder_token / found.token == pytest.approx(prompt / answer)
+    assert found.token == pytest.approx(answer / known_peak("fp32", model.device))
+    assert found.seconds(7, 5) == pytest.approx(5 * found.encoder_token + 2 * found.token)
+
+
+def test_a_causal_model_has_one_side() -> None:
+    model = tiny_model()
+    assert ideal_seconds(model, "fp32", 0.5).seconds(8, 0) == 4 * per_token(model) / known_peak("fp32", model.device)
+
+
 def test_a_soft_prompt_costs_nothing_by_the_token() -> None:
     whole = per_token(tiny_model())
     assert per_token(bare(Prefix(recipe.Prefix(hidden=64))(tiny_model()))) == pytest.approx(4 / 6 * whole)
@@ -50,7 +67,7 @@ def test_rows_of_new_tokens_beside_an_adapter_change_next_to_nothing() -> None:
 def test_a_tied_table_counts_as_the_output_layer_once() -> None:
     model = tiny_model("qwen2")
     table = model.get_input_embeddings().weight
-    assert sum(weight is table for weight, _ in matrices(model)) == 1
+    assert sum(weight is table for _, weight, _ in matrices(model)) == 1
     assert per_token(model) - per_token(model, head=0.25) == pytest.approx(0.75 * 6 * table.numel())
 
 

@@ -1,14 +1,16 @@
 """For an encoder–decoder: the encoder reads what serving sends, the decoder says the answer and its end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.toys import TEXTS, unigram_tokenizer
+from tunesmith.data.portion import Portion, from_bytes, merge, to_bytes
 from tunesmith.errors import UserError
-from tunesmith.records import Conversation, Message, Refusal, text_message
+from tunesmith.records import Conversation, Message, Origin, Refusal, text_message
 from tunesmith.text.length import Fit
-from tunesmith.text.proofs import RULES, Rules, prove_serving
+from tunesmith.text.proofs import RULES, Rules, prove_serving, remarked
 from tunesmith.text.render import Rendered, Renderer
 from tunesmith.text.template import Template, load_template, shipped
 from tunesmith.text.tokenizer import load_tokenizer
@@ -95,6 +97,22 @@ def test_an_answer_that_the_tokenizer_alters_is_counted_and_told() -> None:
     assert altered.examples == kept.examples
     assert "1 as the tokenizer alters them, first memory messages[1]" in proofs(made, kept, altered)["R2"]
     assert "alters" not in proofs(made, kept)["R2"]
+
+
+def test_answers_that_the_tokenizer_alters_are_counted_in_every_portion() -> None:
+    made, portions = renderer(), []
+    for line, answers in enumerate([("on the mat",), ("on\nthe mat", "on\tthe mat"), ("on the  mat",)]):
+        rules = Rules(made)
+        for answer in answers:
+            rules.check(one(made, replace(chat("the cat", answer), origin=Origin("rows", line))))
+        first = rules.first_altered
+        portions.append(
+            from_bytes(to_bytes(Portion(proofs=rules.verdicts(), altered=rules.altered, first_altered=first)))
+        )
+    whole = merge(portions)
+    told = {proof.name: proof.detail for proof in remarked(whole.proofs, whole.altered, whole.first_altered)}
+    assert "3 as the tokenizer alters them, first rows:1 messages[1]" in told["R2"]
+    assert "alters" not in told["R1"]
 
 
 def test_an_answer_with_words_missing_fails_r2() -> None:

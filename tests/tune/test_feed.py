@@ -130,3 +130,14 @@ def test_a_share_that_leaves_nothing_is_refused_and_a_tiny_one_holds_out_one() -
     assert feed.split(random_examples(5), 0.0)[1] == []
     with pytest.raises(UserError, match="leaves nothing to train on"):
         feed.split(random_examples(5), 0.999999)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_cost_of_a_part_is_what_its_batch_holds(packed: bool) -> None:
+    """A prompt beside a long answer is padded to the longest prompt, and an answer to the longest answer."""
+    for rows in (random_examples(5), [] if packed else answer_examples(5)):
+        if rows:
+            layout = feed.Layout(1 << 20, 0, packed)
+            batch = layout.batch(rows)
+            encoded = 0 if batch.encoder_tokens is None else batch.encoder_tokens.numel()
+            assert layout.cost(rows) == batch.tokens.numel() + encoded

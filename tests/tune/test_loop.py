@@ -134,7 +134,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_names_the_step() -> Non
 def test_dropout_acts_in_training_and_not_in_evaluation() -> None:
     model, examples = tiny_model(attention_dropout=0.5), random_examples(6)
     batches = feed.Layout(1000, 0).batches(examples)
-    quiet = float(accumulate(model, Work(CrossEntropy(), batches), "fp32")[2])
+    quiet = float(accumulate(model, Work(CrossEntropy(), batches), "fp32")[3])
     model.zero_grad(set_to_none=True)
     (report,) = fit(model, [[Work(CrossEntropy(), batches)]], make_optimizer(model, BUDGET), lambda done: 0.0)
     assert report.loss != pytest.approx(quiet, rel=1e-4)
@@ -160,7 +160,7 @@ def test_gradients_are_clipped_to_the_norm() -> None:
 
 def test_work_that_matters_twice_weighs_twice() -> None:
     batches = feed.Layout(1000, 0).batches(random_examples(4))
-    losses = [accumulate(MODEL, Work(CrossEntropy(), batches, weight), "fp32")[2] for weight in (1.0, 2.0)]
+    losses = [accumulate(MODEL, Work(CrossEntropy(), batches, weight), "fp32")[3] for weight in (1.0, 2.0)]
     assert float(losses[1]) == pytest.approx(2 * float(losses[0]))
 
 
@@ -177,10 +177,10 @@ def test_works_of_several_objectives_add_up_and_each_reports_what_it_measures() 
     model.zero_grad(set_to_none=True)
     step = [Work(CrossEntropy(), one), Work(Counting(), two, weight=0.5)]
     (report,) = fit(model, [step], make_optimizer(model, BUDGET), lambda done: 1e-3)
-    terms = float(apart[1][1])  # every weight is 1
+    terms = float(apart[1][2])  # every weight is 1
     assert report.metrics == {"rows": pytest.approx(3 / terms)}
-    assert report.loss == pytest.approx(float(apart[0][2] + 0.5 * apart[1][2]))
-    assert report.supervised_tokens == float(apart[0][1] + apart[1][1])
+    assert report.loss == pytest.approx(float(apart[0][3] + 0.5 * apart[1][3]))
+    assert report.supervised_tokens == float(apart[0][2] + apart[1][2])
 
 
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine"])
@@ -242,19 +242,19 @@ def test_by_example_every_example_counts_alike_however_it_is_cut(micro_tokens: i
     single = [
         accumulate(MODEL, Work(CrossEntropy(), feed.Layout(1, 0).batches([example])), "fp32") for example in examples
     ]
-    assert int(found[1]) == sum(bool(weight) for example in examples for weight in example.weights)
-    assert float(found[2]) == pytest.approx(sum(float(part[2]) for part in single) / 5, rel=1e-5)
+    assert int(found[2]) == sum(bool(weight) for example in examples for weight in example.weights)
+    assert float(found[3]) == pytest.approx(sum(float(part[3]) for part in single) / 5, rel=1e-5)
 
 
 def test_by_micro_batch_every_forward_pass_counts_alike() -> None:
     examples = random_examples(5, seed=2)
     made = feed.Layout(50, 0).batches(examples)
-    losses = [float(accumulate(MODEL, Work(CrossEntropy(), [batch]), "fp32")[2]) for batch in made]
+    losses = [float(accumulate(MODEL, Work(CrossEntropy(), [batch]), "fp32")[3]) for batch in made]
     found = accumulate(
         MODEL, Work(CrossEntropy(), feed.Layout(50, 0, loss_per="micro_batch").batches(examples)), "fp32"
     )
     assert len(made) > 1
-    assert float(found[2]) == pytest.approx(sum(losses) / len(made), rel=1e-5)
+    assert float(found[3]) == pytest.approx(sum(losses) / len(made), rel=1e-5)
 
 
 def test_the_first_rate_of_a_run_is_the_first_of_its_schedule() -> None:

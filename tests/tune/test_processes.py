@@ -19,8 +19,12 @@ from tests.toys import byte_tokenizer, random_examples, save_base
 from tests.tune.test_resume import KillAt, lines, same
 from tunesmith.errors import UserError
 from tunesmith.models.load import load_model
+from tunesmith.models.skeleton import skeleton
+from tunesmith.models.surgery.adapter import token_rows
 from tunesmith.recipe import Budget, Lora, Tune
+from tunesmith.tune import prepare, proofs, spread
 from tunesmith.tune.job import Job
+from tunesmith.tune.prepare import load_base
 from tunesmith.tune.run import tune
 from tunesmith.tune.watch import Silent
 
@@ -55,7 +59,7 @@ def job(base: Path, adapter: str, packing: bool, sharding: str, dropout: float =
     stage = Tune(base=str(base), adapter=adapter, lora=Lora(dropout=dropout), tune=budget)
     tokenizer = byte_tokenizer("<|im_start|>", "<|im_end|>")
     rows = random_examples(40, words=258)
-    return Job(model=load_model(str(base)), tokenizer=tokenizer, examples=rows, stage=stage, inputs={"rows": "1"})
+    return Job(model=load_base(stage), tokenizer=tokenizer, examples=rows, stage=stage, inputs={"rows": "1"})
 
 
 def together(work: Callable[[], object], count: int, meet: Path) -> list[int]:
@@ -101,6 +105,59 @@ def test_two_processes_reach_what_one_reaches(
     for name in one:
         torch.testing.assert_close(two[name], one[name], rtol=1e-2, atol=1e-4)
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "meet"}
+
+
+def test_each_process_reads_its_part_and_what_cannot_be_parted_is_read_whole(base: Path, tmp_path: Path) -> None:
+    stage = Tune(base=str(base), tune=Budget(sharding="full"))
+    old = save_base(tmp_path / "old", "gpt_neox")  # its output layer has another name in its file
+    whole = {
+        "DoRA": replace(stage, adapter="lora", lora=Lora(variant="dora")),
+        "lacks lm_head": replace(stage, base=str(old)),
+    }
+
+    def work() -> None:
+        assert spread.weightless(load_base(stage))
+        for reason, other in whole.items():
+            said: list[str] = []
+            assert not spread.weightless(load_base(other, said.append))
+            assert len(said) == 1
+            assert reason in said[0]
+        model = spread.shard_unread(*skeleton(str(base)))
+        expected = load_model(str(base)).state_dict()
+        for name, value in model.state_dict().items():
+            assert len(value.to_local()) == len(value) // 2
+            assert torch.equal(value.full_tensor(), expected[name])
+
+    assert together(work, 2, tmp_path / "meet") == [0, 0]
+    assert not spread.weightless(load_base(stage))  # one process is refused later, with the reason
+
+
+def test_tokens_that_the_base_never_met_train_beside_an_adapter_of_parts(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "unlearnt", lambda *_: {7})
+    sample, cpu = random_examples(3), torch.device("cpu")
+    single = job(base, "lora", True, "none")
+    torch.manual_seed(single.stage.tune.seed)  # as a run does first
+    expected, _ = prepare.prepare(single, cpu, sample)
+    before = [proofs.logits(expected, row) for row in sample]
+
+    def work() -> None:
+        model, (proof,) = prepare.prepare(job(base, "lora", True, "full"), cpu, sample)
+        assert token_rows(model) == token_rows(expected)
+        assert 7 in next(iter(token_rows(model).values()))
+        assert proof.name == "adapter_identity"
+        assert proof.passed
+        for row, old in zip(sample, before, strict=True):
+            torch.testing.assert_close(proofs.logits(model, row), old)
+        found = {name: value.full_tensor() for name, value in model.state_dict().items()}
+        for name, value in expected.state_dict().items():  # adapters begin with the same random numbers
+            torch.testing.assert_close(found[name], value)
+        assert all(
+            value.requires_grad == ("lora_" in name or "delta" in name) for name, value in model.named_parameters()
+        )
+
+    assert together(work, 2, tmp_path / "meet") == [0, 0]
 
 
 @pytest.mark.parametrize(("adapter", "packing", "sharding"), CASES)

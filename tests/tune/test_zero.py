@@ -20,7 +20,7 @@ from tunesmith.errors import UserError
 from tunesmith.models.load import load_model
 from tunesmith.models.surgery.base import sizes
 from tunesmith.recipe import Budget, Lora, Tune
-from tunesmith.tune import samples, zero
+from tunesmith.tune import zero
 from tunesmith.tune.checkpoint import begin_state, state_size
 from tunesmith.tune.job import Job
 from tunesmith.tune.run import begin, tune
@@ -100,10 +100,7 @@ def test_two_processes_reach_what_one_reaches(adapter: str, sharding: str, base:
 
 
 @pytest.mark.parametrize(("adapter", "sharding"), CASES)
-def test_a_killed_run_goes_on_bit_for_bit(
-    adapter: str, sharding: str, dropping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(samples, "LONGEST", 4)  # each token gathers the weights anew
+def test_a_killed_run_goes_on_bit_for_bit(adapter: str, sharding: str, dropping: Path, tmp_path: Path) -> None:
     changes = {"eval_share": 0.1, "eval_every": 5, "samples": 1, "keep": "best"}
 
     def work(name: str, watch: Silent, resume: bool = False) -> Callable[[], object]:

@@ -24,6 +24,8 @@ class Portion:
     too_long       were left out for their length
     split          became several
     ways           how the template had been spoken to at the end: Renderer.ways
+    altered        answers that the tokenizer alters
+    first_altered  where the first of them stands
     """
 
     examples: Sequence[Example] = ()
@@ -34,6 +36,8 @@ class Portion:
     too_long: int = 0
     split: int = 0
     ways: tuple[bool, ...] = ()
+    altered: int = 0
+    first_altered: str = ""
 
 
 def merge(portions: Sequence[Portion]) -> Portion:
@@ -47,6 +51,8 @@ def merge(portions: Sequence[Portion]) -> Portion:
         too_long=sum(portion.too_long for portion in portions),
         split=sum(portion.split for portion in portions),
         ways=tuple(dict.fromkeys(way for portion in portions for way in portion.ways)),
+        altered=sum(portion.altered for portion in portions),
+        first_altered=next(filter(None, (portion.first_altered for portion in portions)), ""),
     )
 
 
@@ -67,7 +73,7 @@ def merge_proofs(proofs: Iterable[Proof]) -> list[Proof]:
 
 def to_bytes(portion: Portion) -> bytes:
     """A line of JSON with the accounts, then the examples as Parquet."""
-    counts = ("read", "conversations", "too_long", "split", "ways")
+    counts = ("read", "conversations", "too_long", "split", "ways", "altered", "first_altered")
     accounts: dict[str, Any] = {name: getattr(portion, name) for name in counts}
     accounts["refusals"] = [asdict(refusal) for refusal in portion.refusals]
     accounts["proofs"] = [proof.to_json() for proof in portion.proofs]

@@ -4,13 +4,15 @@ Their quotient is the model FLOPs utilisation (Chowdhery et al., 2022, appendix 
 matrix products instead of a number from a data sheet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
+from tunesmith.models.adapted import bare
 from tunesmith.models.precision import Precision, product_seconds
 
 if TYPE_CHECKING:
@@ -18,19 +20,65 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 SHAPES: dict[str, Shape] = {"cpu": (2048, 512, 1536)}  # rows, inner width, columns; a small model's products
+ENCODED, DECODED = 7, 5  # tokens by which the sides of an encoder–decoder are told apart
 LARGE: Shape = (4096, 4096, 4096)
 
 
-def ideal_seconds(model: "PreTrainedModel", precision: Precision) -> float:
-    """What one token would take if the device did nothing but the useful products, and those at its best rate.
+@dataclass(frozen=True, slots=True)
+class Ideal:
+    """Seconds that a token of each side would take; a causal model has one."""
 
-    The model is the one within an adapter's wrapper: a soft prompt is not made anew for each token.
+    token: float
+    encoder_token: float
+
+    def seconds(self, tokens: int, encoder_tokens: int) -> float:
+        """Of so many tokens in all, so many of which an encoder reads."""
+        return self.token * (tokens - encoder_tokens) + self.encoder_token * encoder_tokens
+
+
+def ideal_seconds(model: "PreTrainedModel", precision: Precision, share: float = 1.0) -> Ideal:
+    """What tokens would take if the device did nothing but the useful products, and those at its best rate.
+
+    A soft prompt is not counted: it is not made anew for each token. `share` is this device's of the work.
     """
-    return per_token(model) / known_peak(precision, model.device)
+    inner, rate = bare(model), known_peak(precision, model.device) / share
+    if not inner.config.is_encoder_decoder:
+        return Ideal(per_token(inner) / rate, 0.0)
+    encoding, decoding = sides(model)
+    return Ideal(per_token(inner, only=decoding) / rate, per_token(inner, only=encoding) / rate)
 
 
-def per_token(model: nn.Module, head: float = 1.0) -> float:
+def sides(model: "PreTrainedModel") -> tuple[set[nn.Module], set[nn.Module]]:
+    """The modules of an encoder–decoder that read the encoder's tokens, and those that read the decoder's.
+
+    A few tokens are sent through to see it: keys and values of the decoder's attention to the encoder are among the
+    first. All processes that hold parts of the model call it together.
+    """
+    seen: dict[int, set[nn.Module]] = {ENCODED: set(), DECODED: set()}
+
+    def note(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        states = next(value for value in (*given, *named.values()) if isinstance(value, torch.Tensor))
+        seen.get(states.shape[-2] if states.ndim > 1 else 0, set()).add(module)
+
+    owners = [module for module in bare(model).modules() if any(w.ndim > 1 for w in module.parameters(recurse=False))]
+    hooks = [owner.register_forward_pre_hook(note, with_kwargs=True) for owner in owners]
+    trained = model.training
+    try:
+        with torch.no_grad():
+            encoded, decoded = (torch.zeros((1, length), dtype=torch.int64) for length in (ENCODED, DECODED))
+            encoded, decoded = encoded.to(model.device), decoded.to(model.device)
+            cast(Any, model.eval())(input_ids=encoded, decoder_input_ids=decoded, use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        model.train(trained)
+    return seen[ENCODED], seen[DECODED]
+
+
+def per_token(model: nn.Module, head: float = 1.0, only: Container[nn.Module] | None = None) -> float:
     """Useful floating-point operations of training on one token; `head` is the share of tokens that have logits.
+
+    `only` the weights of these modules count, where not all meet every token.
 
     Two a matrix weight for the forward pass, two to send the gradient on, and two for the gradient of the weight
     itself where it trains (Kaplan et al., 2020): six in full tuning, four for what stands frozen under an adapter.
@@ -40,21 +88,23 @@ def per_token(model: nn.Module, head: float = 1.0) -> float:
     """
     last = output(model)
     found = 0.0
-    for weight, size in matrices(model):
+    for module, weight, size in matrices(model):
+        if only is not None and module not in only:
+            continue
         share = head if id(weight) in last else 1.0
         found += share * size * (6.0 if weight.requires_grad else 4.0)
     return found
 
 
-def matrices(model: nn.Module) -> Iterator[tuple[nn.Parameter, float]]:
-    """Every weight that is multiplied with, once, and how many of its entries a token meets."""
-    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    passed = tables - output(model)
-    for module in model.modules():
+def matrices(model: nn.Module) -> Iterator[tuple[nn.Module, nn.Parameter, float]]:
+    """Every weight that is multiplied with, once, whose it is, and how many of its entries a token meets."""
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    passed = {id(table.weight) for table in tables} - output(model)
+    for module in (module for module in model.modules() if module not in tables):
         for weight in module.parameters(recurse=False):
             if weight.ndim > 1 and id(weight) not in passed:
                 passed.add(id(weight))
-                yield weight, entries(module, weight) * asked(model, weight)
+                yield module, weight, entries(module, weight) * asked(model, weight)
 
 
 def output(model: nn.Module) -> set[int]:
@@ -83,5 +133,5 @@ def known_peak(precision: Precision, device: torch.device) -> float:
 def peak(precision: Precision, device: torch.device) -> float:
     """Floating-point operations a second in the best of a few matrix products; takes about 0.2 s."""
     rows, inner, columns = shape = SHAPES.get(device.type, LARGE)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
     return 2.0 * rows * inner * columns / product_seconds(dtype, device, shape, patience=0.2)

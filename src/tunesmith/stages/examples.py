@@ -17,7 +17,7 @@ from tunesmith.recipe import Tune
 from tunesmith.records import Conversation, Document, Refusal
 from tunesmith.stages.reading import Reading
 from tunesmith.text.length import Fit
-from tunesmith.text.proofs import RULES, Rules, prove_serving
+from tunesmith.text.proofs import RULES, Rules, prove_serving, remarked
 from tunesmith.text.render import Rendered, Renderer, render_documents
 from tunesmith.text.template import Template, load_template, moment
 
@@ -65,7 +65,7 @@ def gather(
         raise nothing_left(whole, stage)
     return Examples(
         list(whole.examples),
-        list(whole.proofs),
+        remarked(whole.proofs, whole.altered, whole.first_altered),
         count(whole),
         list(whole.refusals),
         preparation.renderer,
@@ -165,9 +165,19 @@ class Preparation:
                 rules.check(item)
                 examples += [example for example in item.examples if any(example.weights[1:])]
                 sample += [item] if len(sample) < SAMPLED else []
-        proofs = [*rules.proofs(), prove_serving(renderer, sample)] if sample or rules.failed else []
-        counts = {"read": read, "conversations": len(conversations), "too_long": fit.dropped, "split": fit.split}
-        return Portion(examples, refused, proofs, ways=renderer.ways, **counts)
+        proofs = [*rules.verdicts(), prove_serving(renderer, sample)] if sample or rules.failed else []
+        return Portion(
+            examples,
+            refused,
+            proofs,
+            read=read,
+            conversations=len(conversations),
+            too_long=fit.dropped,
+            split=fit.split,
+            ways=renderer.ways,
+            altered=rules.altered,
+            first_altered=rules.first_altered,
+        )
 
     def recall(self, portion: Portion) -> None:
         """Know what making `portion` would have taught."""

@@ -73,7 +73,7 @@ def make_job(stage: Tune, say: Say) -> "Job":
     renderer = made.renderer
     if renderer is not None:
         tokenizer.chat_template = renderer.chat_template
-    model = load_base(stage)
+    model = load_base(stage, say)
     return Job(
         model=model,
         tokenizer=tokenizer,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -69,25 +69,21 @@ class Rules:
         return self.renderer.tokenizer
 
     def proofs(self) -> list[Proof]:
-        """One proof a rule; a rule that failed tells its first row.
+        """One proof a rule; a rule that failed tells its first row."""
+        return remarked(self.verdicts(), self.altered, self.first_altered)
 
-        R2 tells how many answers the tokenizer alters, where it knows no line break, say.
-        """
-        meanings = {rule: tr(meaning) for rule, meaning in RULES.items()}
-        if self.altered:
-            meanings["R2"] += tr(
-                "; {count} as the tokenizer alters them, first {origin}", count=self.altered, origin=self.first_altered
-            )
+    def verdicts(self) -> list[Proof]:
+        """The proofs, without remarks: those of several portions can be merged."""
         return [
             Proof(
                 rule,
                 not self.failed[rule],
                 self.checked[rule],
-                self.first.get(rule) or meaning,
+                self.first.get(rule) or tr(meaning),
                 self.failed[rule],
                 0,
             )
-            for rule, meaning in meanings.items()
+            for rule, meaning in RULES.items()
         ]
 
     def _note(self, rule: str, rendered: Rendered, message: int, fault: str) -> None:
@@ -194,3 +190,12 @@ def served(renderer: Renderer, sample: Sequence[Rendered]) -> Iterator[tuple[Ren
                 **switches,
             )
             yield rendered, turn, list(theirs)
+
+
+def remarked(proofs: Sequence[Proof], altered: int, first: str) -> list[Proof]:
+    """The proofs; R2 tells besides how many answers the tokenizer alters, where it knows no line break, say."""
+    remark = tr("; {count} as the tokenizer alters them, first {origin}", count=altered, origin=first)
+    return [
+        replace(proof, detail=proof.detail + remark) if altered and proof.passed and proof.name == "R2" else proof
+        for proof in proofs
+    ]

@@ -12,8 +12,7 @@ from transformers import PreTrainedModel
 
 from tunesmith.batch import Example
 from tunesmith.messages import tr
-from tunesmith.models.adapted import bare
-from tunesmith.models.operations import ideal_seconds
+from tunesmith.models.operations import Ideal, ideal_seconds
 from tunesmith.models.precision import Precision
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
@@ -50,14 +49,14 @@ class Course:
     lr_ratio: float = 1.0
     optimizer: Optimizer = field(init=False)
     ema: Average | None = field(init=False)
-    ideal: float = field(init=False)  # seconds for one token, if all devices did nothing but useful products
+    ideal: Ideal = field(init=False)  # if all devices did nothing but useful products
     writer: checkpoint.Writer = field(default_factory=checkpoint.Writer)
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self.model, self.budget, self.lr_ratio)
         self.ema = Average(self.model, self.budget.ema) if self.budget.ema else None
-        self.ideal = ideal_seconds(bare(self.model), self.precision) / world_size()
+        self.ideal = ideal_seconds(self.model, self.precision, 1 / world_size())
         if self.budget.sharding in zero.STAGES:
             zero.divide(self.model, self.optimizer, self.budget)
 
@@ -137,7 +136,7 @@ class Course:
         """Log the step; measure and keep what is due."""
         if self.ema:
             self.ema.update(self.model)
-        self.log(replace(report, mfu=report.tokens * self.ideal / report.seconds))
+        self.log(replace(report, mfu=self.ideal.seconds(report.tokens, report.encoder_tokens) / report.seconds))
         self.state = replace(self.state, step=report.step)
         ends = report.step == steps
         epoch = math.ceil(len(self.train) / self.budget.batch_size)

@@ -113,7 +113,10 @@ class Layout:
         """Tokens that are computed for it."""
         if not part:
             return 0
-        return sum(map(len, part)) if self.packed else max(map(len, part)) * len(part)
+        if self.packed:
+            return sum(map(len, part))
+        sides = [example.encoder_ids for example in part], [example.ids for example in part]
+        return len(part) * sum(max(map(len, side)) for side in sides)  # each side is padded for itself
 
 
 def deal(parts: list[list[Example]], ranks: int, cost: Callable[[Sequence[Example]], int]) -> list[list[list[Example]]]:

@@ -39,6 +39,7 @@ class Report:
     seconds            this step took
     metrics            what the objectives measured besides, each divided by its terms
     mfu                share of what the devices could compute at best; None where nobody measured that
+    encoder_tokens     of the tokens read, those that an encoder read
     """
 
     step: int
@@ -50,6 +51,7 @@ class Report:
     seconds: float
     metrics: dict[str, float]
     mfu: float | None = None
+    encoder_tokens: int = 0
 
     def to_json(self) -> dict[str, float]:
         """A line of the log."""
@@ -99,13 +101,15 @@ def clip(model: PreTrainedModel, max_grad_norm: float) -> Tensor:
 def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tensor:
     """Add to .grad this rank's part of the gradient of the mean over all of `work`, however it is split.
 
-    Returns [tokens, supervised tokens, loss, *metrics] in float64, over all ranks, the latter divided by the terms.
+    Returns [tokens, encoder's tokens, supervised tokens, loss, *metrics] in float64, over all ranks, loss and metrics
+    divided by the terms.
     """
     device = model.device
-    counts = torch.zeros(3, dtype=torch.float64, device=device)
+    counts = torch.zeros(4, dtype=torch.float64, device=device)
     for batch in work.batches:
         targets = (batch.weights != 0).sum()
-        counts += torch.stack([work.objective.terms(batch), batch.read() * (targets > 0), targets]).to(device)
+        read = torch.stack([batch.read(), batch.encoded()]) * (targets > 0)
+        counts += torch.stack([work.objective.terms(batch), *read, targets]).to(device)
     terms, *counted = sum_over_ranks(model, counts)
     measured = torch.zeros(1 + len(work.objective.metrics), dtype=torch.float64, device=device)
     for batch in work.batches:
@@ -119,13 +123,14 @@ def accumulate(model: PreTrainedModel, work: Work, precision: Precision) -> Tens
 
 def summary(step: int, lr: float, grad_norm: float, names: Sequence[tuple[str, ...]], sums: Sequence[float]) -> Report:
     """The report of a step from the sums of all its works, one after another as `accumulate` returns them."""
-    tokens = supervised = loss = 0.0
+    tokens = encoded = supervised = loss = 0.0
     metrics: dict[str, float] = {}
     rest = iter(sums)
     for some in names:
-        tokens, supervised, loss = tokens + next(rest), supervised + next(rest), loss + next(rest)
+        tokens, encoded = tokens + next(rest), encoded + next(rest)
+        supervised, loss = supervised + next(rest), loss + next(rest)
         metrics |= {name: next(rest) for name in some}
-    return Report(step, loss, lr, grad_norm, int(supervised), int(tokens), 0.0, metrics)
+    return Report(step, loss, lr, grad_norm, int(supervised), int(tokens), 0.0, metrics, encoder_tokens=int(encoded))
 
 
 def refuse_non_finite(report: Report) -> None:

@@ -98,7 +98,7 @@ def measure(
 ) -> Need:
     """Two passes of unlike size, and what the optimizer will hold; nothing of the model or of chance is changed."""
     sizes, peaks = [], []
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         model.train()
         for least, part in zip((LEAST, 2 * LEAST), PROBES, strict=True):
             rows = filling(row, min(wanted, max(least, wanted // part)))

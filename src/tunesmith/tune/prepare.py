@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -12,6 +14,7 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.inputs import inputs
 from tunesmith.models.load import BROKEN, brief, load_model, load_quantized, merged
+from tunesmith.models.skeleton import UnfitError, skeleton
 from tunesmith.models.surgery.base import Surgery
 from tunesmith.models.surgery.grow_vocabulary import GrowVocabulary, rows
 from tunesmith.models.surgery.ia3 import Ia3
@@ -25,18 +28,27 @@ from tunesmith.models.surgery.residual_dropout import ResidualDropout
 from tunesmith.models.surgery.train import Train
 from tunesmith.proof import Proof
 from tunesmith.recipe import Tune
-from tunesmith.tune import proofs, tensor_parallel
+from tunesmith.tune import proofs, spread, tensor_parallel
 from tunesmith.tune.feed import collate
 from tunesmith.tune.job import Job, virtual_tokens, vocabulary_size
 from tunesmith.tune.parallel import running, shard
 
+T = TypeVar("T")
 UNMET = 10  # times less probable than one word in the whole vocabulary
 
 
-def load_base(stage: Tune) -> PreTrainedModel:
-    """The model that the stage tunes, as its adapter wants it: in 4 bits from the first, or in fp32."""
+def load_base(stage: Tune, say: Callable[[str], None] = lambda _: None) -> PreTrainedModel:
+    """The model that the stage tunes, as its adapter wants it: in 4 bits from the first, or in fp32.
+
+    Where several processes will split it, without its weights: each reads its own part later.
+    """
     if stage.adapter == "qlora":
         return load_quantized(stage.base, Quantize4bit(stage.qlora.double))
+    if stage.tune.sharding == "full" and running():
+        try:
+            return spread.base(stage)
+        except UnfitError as reason:
+            say(tr("each process reads the whole base first: {reason}", reason=reason))
     return load_model(stage.base)
 
 
@@ -52,6 +64,8 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
             ),
             tr("add --processes N, or set tune.sharding=none"),
         )
+    if spread.weightless(job.model):
+        return read_apart(job, sample)
     model, made = changed(job, merged(job.model), sample)
     if job.stage.tune.sharding == "full":
         return shard(model), made
@@ -59,30 +73,70 @@ def prepare(job: Job, device: torch.device, sample: list[Example]) -> tuple[PreT
     return model, [*made, proof]
 
 
+def read_apart(job: Job, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
+    """The model split over all processes, of which each has read its part alone, and the proofs of an adapter."""
+    new = added(job, job.model)
+    model = apart(job, new)
+    if unmet := unlearnt(job, model, sample) - new:
+        model = apart(job, new, unmet)
+    return model, [] if job.stage.adapter == "full" else [proofs.adapter_idle(model, sample)]
+
+
+def apart(job: Job, *new: set[int]) -> PreTrainedModel:
+    """The base, changed as the recipe says, in parts."""
+    torch.manual_seed(job.stage.tune.seed)  # an adapter starts as it does in one process
+    model, places = skeleton(job.stage.base)
+    with spread.standing_in(model, places, whole=any(new)):
+        readied(job, model)
+        for tokens in new:
+            grow(job, model, tokens)
+        if job.stage.adapter == "full":
+            model = Train(job.stage.train)(model)
+        else:
+            model = altered(job, model, lambda: surgery(job, tuple(sorted(set().union(*new))))(model))
+        model = with_dropout(job, model)
+    return spread.shard_unread(model, places)
+
+
 def changed(job: Job, model: PreTrainedModel, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model after every surgery that the recipe asks for, with their proofs."""
     model, made = learning(job, model, sample)
-    if job.stage.tune.residual_dropout:
-        model = ResidualDropout(job.stage.tune.residual_dropout)(model)
-    return model, made
+    return with_dropout(job, model), made
+
+
+def with_dropout(job: Job, model: PreTrainedModel) -> PreTrainedModel:
+    share = job.stage.tune.residual_dropout
+    return ResidualDropout(share)(model) if share else model
 
 
 def learning(job: Job, model: PreTrainedModel, sample: list[Example]) -> tuple[PreTrainedModel, list[Proof]]:
     """The model with its words, its adapter and what trains of it."""
-    if job.stage.tune.gradient_checkpointing:
-        forget_activations(model)
-    if job.stage.tune.liger:
-        model = Liger()(model)
-    size = vocabulary_size(job.tokenizer)
-    new = {*job.new_tokens, *range(rows(model), size)}
-    if new:
-        model = GrowVocabulary(size, tuple(sorted(new)))(model)
+    readied(job, model)
+    new = added(job, model)
+    grow(job, model, new)
     unmet = unlearnt(job, model, sample) - new
-    if unmet:
-        model = GrowVocabulary(size, tuple(sorted(unmet)))(model)
+    grow(job, model, unmet)
     if job.stage.adapter == "full":
         return Train(job.stage.train)(model), []  # the empty pattern matches all
     return adapt(job, model, surgery(job, tuple(sorted(new | unmet))), sample)
+
+
+def readied(job: Job, model: PreTrainedModel) -> None:
+    """Changes in how it computes."""
+    if job.stage.tune.gradient_checkpointing:
+        forget_activations(model)
+    if job.stage.tune.liger:
+        Liger()(model)
+
+
+def added(job: Job, model: PreTrainedModel) -> set[int]:
+    """Tokens that the model has no embedding of, or none that it learnt."""
+    return {*job.new_tokens, *range(rows(model), vocabulary_size(job.tokenizer))}
+
+
+def grow(job: Job, model: PreTrainedModel, tokens: set[int]) -> None:
+    if tokens:
+        GrowVocabulary(vocabulary_size(job.tokenizer), tuple(sorted(tokens)))(model)
 
 
 def surgery(job: Job, new: tuple[int, ...]) -> Surgery:
@@ -100,13 +154,18 @@ def surgery(job: Job, new: tuple[int, ...]) -> Surgery:
 def adapt(
     job: Job, model: PreTrainedModel, change: Surgery, sample: list[Example]
 ) -> tuple[PreTrainedModel, list[Proof]]:
-    """The adapted model, and what proves that it starts as it should; or why it cannot be adapted so."""
+    """The adapted model, and what proves that it starts as it should."""
+    if virtual_tokens(job.stage):
+        made = altered(job, model, lambda: change(model))
+        return made, altered(job, model, lambda: proofs.soft_prompt(made, job.objective, sample, job.pad))
+    model, proof = altered(job, model, lambda: proofs.adapt(model, change, sample))
+    return model, [proof]
+
+
+def altered(job: Job, model: PreTrainedModel, change: Callable[[], T]) -> T:
+    """What the change gives, or why the model cannot be adapted so."""
     try:
-        if virtual_tokens(job.stage):
-            model = change(model)
-            return model, proofs.soft_prompt(model, job.objective, sample, job.pad)
-        model, proof = proofs.adapt(model, change, sample)
-        return model, [proof]
+        return change()
     except torch.OutOfMemoryError:  # says nothing about the adapter; tune tells what to lower
         raise
     except (NotImplementedError, *BROKEN) as error:

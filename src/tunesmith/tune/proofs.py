@@ -38,11 +38,22 @@ def adapt(model: PreTrainedModel, surgery: Surgery, rows: Sequence[Example]) -> 
     """The model after the surgery, and the proof that it computes what it did before."""
     before = [logits(model, row) for row in rows]
     model = surgery(model)
-    apart = max(distance(logits(model, row), old) for row, old in zip(rows, before, strict=True))
+    return model, identity([logits(model, row) for row in rows], before)
+
+
+def adapter_idle(model: PreTrainedModel, rows: Sequence[Example]) -> Proof:
+    """The same proof of a model that came with its adapter: what it computes with and without."""
+    found = [logits(model, row) for row in rows]
+    with cast(Any, model).disable_adapter():
+        return identity(found, [logits(model, row) for row in rows])
+
+
+def identity(found: Sequence[Tensor], before: Sequence[Tensor]) -> Proof:
+    apart = max(distance(new, old) for new, old in zip(found, before, strict=True))
     detail = tr(
         "with the new adapter the logits differ by {apart} (relative) from those of the base", apart=f"{apart:.1e}"
     )
-    return model, judged("adapter_identity", len(rows), detail, apart)
+    return judged("adapter_identity", len(found), detail, apart)
 
 
 def soft_prompt(model: PreTrainedModel, objective: Objective, rows: Sequence[Example], pad: int) -> list[Proof]:
