@@ -223,12 +223,6 @@ def test_sources_are_named_by_the_shortest_end_that_tells_them_apart(data):
     assert names == [f"{data.name}/alpaca", "more/alpaca", "chats"]
 
 
-def test_a_row_of_another_kind_is_accounted_for(data):
-    (data / "mixed.jsonl").write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
-    with pytest.raises(UserError, match="no row is left"):
-        prepare(str(data / "mixed.jsonl"), data / "out")
-
-
 def test_the_report_warns_of_licences_and_shows_examples(data):
     report = prepare(recipe(data, "lengths: {answer: 3}"), data / "out")
     assert any("not for commercial use" in warning for warning in report["warnings"])

@@ -113,7 +113,9 @@ def tell(report: dict[str, Any], out: Path, console: "Console") -> None:
         table.add_column(name, justify="right")
     table.add_column(tr("let go"))
     for step in report["steps"]:
-        reasons = "\n".join(f"{tr(reason)} {count:,}" for reason, count in step["reasons"].items())
+        told = [f"{tr(reason)} {count:,}" for reason, count in step["reasons"].items()]
+        told += [tr("passed, being no conversations: {count}", count=f"{step['apart']:,}")] if step["apart"] else []
+        reasons = "\n".join(told)
         table.add_row(step["step"], f"{step['in']:,}", f"{step['out']:,}", f"{step['changed']:,}", reasons)
     console.print(table)
     languages = ", ".join(f"{name} {count:,}" for name, count in report["languages"].items())
@@ -204,11 +206,13 @@ def show(
 
 
 def tell_row(row: dict[str, Any], console: "Console") -> None:
+    from tunesmith.formats.prepared import turns
+
     place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
     about = tr("{count} tokens", count=row["tokens"])
     console.rule(f"{row['id']}  {place}  {row['language']}  {about}")
-    for message in row["messages"]:
-        console.print(f"{message['role']}: ", style="bold", end="", markup=False)
+    for who, message in turns(row):
+        console.print(f"{who}: ", style="bold", end="", markup=False)
         console.print(message["content"], markup=False)
 
 

@@ -49,7 +49,7 @@ class AnswerOptions(RowStep):
         question, reply = found
         rationale, answer = reasoning(reply) or ("", reply.text)
         place, options = next(
-            ((n, found) for n, one in enumerate(question.parts) if (found := offered(one.text))), (0, None)
+            ((n, seen) for n, one in enumerate(question.parts) if (seen := offered(one.text))), (0, None)
         )
         right = options.place(answer) if options else None
         if options is None or right is None or REFERS.search(rationale):

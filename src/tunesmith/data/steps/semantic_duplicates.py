@@ -40,6 +40,7 @@ class SemanticDuplicates(SetStep):
     of: Of = "question"
 
     REASONS: ClassVar = ("close in meaning to an earlier row",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "semantic_duplicates: {threshold: 0.95, encoder: BAAI/bge-small-en-v1.5}"
 
     def __post_init__(self) -> None:
