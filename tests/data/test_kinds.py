@@ -79,8 +79,14 @@ def test_texts_are_cleaned_deduplicated_decontaminated_and_mixed(tmp_path):
     write(tmp_path / "test.jsonl", [{"question": question, "answer": "many"}])
     texts = [f"Chapter {n}. The bees flew out over the fields.  \n\n\n\nThey came back." for n in range(6)]
     source = write(tmp_path / "texts.jsonl", [{"text": text} for text in (*texts, texts[0], f"Quiz! {question} Yes.")])
-    steps = ("whitespace", "exact_duplicates: {of: question}", f"decontaminate: {{benchmarks: [{tmp_path}/test.jsonl]}}")
-    found, report = made(tmp_path, source, *(f"{{{step}}}" if ":" in step else step for step in steps), "{mix: {total: 4}}")
+    steps = (
+        "whitespace",
+        "exact_duplicates: {of: question}",
+        f"decontaminate: {{benchmarks: [{tmp_path}/test.jsonl]}}",
+    )
+    found, report = made(
+        tmp_path, source, *(f"{{{step}}}" if ":" in step else step for step in steps), "{mix: {total: 4}}"
+    )
     assert [type(one) for one in found] == [Document] * 4
     assert all("fields.\n\nThey" in one.text for one in found)  # type: ignore[union-attr]
     reasons = {reason: n for step in report["steps"] for reason, n in step["reasons"].items()}  # type: ignore[attr-defined]
