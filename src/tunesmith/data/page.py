@@ -36,8 +36,10 @@ def svg(draw: Callable[["Axes", dict[str, Any]], None], report: dict[str, Any], 
     import matplotlib
     from matplotlib.figure import Figure
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": "tunesmith", "font.size": 9}
-    with matplotlib.rc_context(style), warnings.catch_warnings():
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "tunesmith", "font.size": 9}),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of ours, not of the reader's
         figure = Figure(figsize=(6, 6) if polar else (6.4, 2.8), layout="constrained")
         axes = figure.add_subplot(projection="polar" if polar else None)
