@@ -13,6 +13,7 @@ from tunesmith.data import engines, preparing, reading
 from tunesmith.data.plan import load
 from tunesmith.data.prepared import open_prepared
 from tunesmith.errors import UserError
+from tunesmith.formats.open import stream
 
 OWN = "tests.data.own_steps"
 TOKENIZER = str(Path(__file__).parents[2] / "src" / "tunesmith" / "models" / "nano" / "weights")
@@ -223,10 +224,23 @@ def test_sources_are_named_by_the_shortest_end_that_tells_them_apart(data):
     assert names == [f"{data.name}/alpaca", "more/alpaca", "chats"]
 
 
-def test_a_row_of_another_kind_is_accounted_for(data):
-    (data / "mixed.jsonl").write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
-    with pytest.raises(UserError, match="no row is left"):
-        prepare(str(data / "mixed.jsonl"), data / "out")
+def test_a_field_without_end_is_let_go_and_the_rest_is_prepared(data, monkeypatch):
+    monkeypatch.setattr(stream, "LONGEST", 5000)
+    monkeypatch.setattr(stream, "CHUNK", 1000)
+    rows = [{"instruction": "Go on.", "input": "", "output": "x" * size} for size in (3, 50_000, 4)]
+    (data / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = prepare(str(data / "long.jsonl"), data / "out")
+    assert (report["rows"], report["read"]) == (2, 3)
+    (reject,) = open_prepared(data / "out").rejects()
+    assert (reject["line"], reject["reason"]) == (2, "cannot be read")
+    assert "is longer than" in reject["detail"]
+
+
+def test_names_in_chinese_are_drawn_without_a_word_of_warning(data, recwarn):
+    (data / "中文.json").write_bytes((data / "alpaca.json").read_bytes())
+    prepare(str(data / "中文.json"), data / "out")
+    assert "中文" in (data / "out" / "report.html").read_text()
+    assert [str(one.message) for one in recwarn if "Glyph" in str(one.message)] == []
 
 
 def test_the_report_warns_of_licences_and_shows_examples(data):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from tunesmith.data.told import Told
+
 JSON = Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))]
 ENGINES = ("local", "ray")
 
@@ -113,7 +115,9 @@ def tell(report: dict[str, Any], out: Path, console: "Console") -> None:
         table.add_column(name, justify="right")
     table.add_column(tr("let go"))
     for step in report["steps"]:
-        reasons = "\n".join(f"{tr(reason)} {count:,}" for reason, count in step["reasons"].items())
+        told = [f"{tr(reason)} {count:,}" for reason, count in step["reasons"].items()]
+        told += [tr("passed, being no conversations: {count}", count=f"{step['apart']:,}")] if step["apart"] else []
+        reasons = "\n".join(told)
         table.add_row(step["step"], f"{step['in']:,}", f"{step['out']:,}", f"{step['changed']:,}", reasons)
     console.print(table)
     languages = ", ".join(f"{name} {count:,}" for name, count in report["languages"].items())
@@ -137,37 +141,54 @@ def steps(
     name: Annotated[str | None, typer.Argument(metavar="[STEP]", help=tr("Tell all about this one."))] = None,
     json: JSON = False,
 ) -> None:
-    import inspect
-
     from tunesmith.cli.console import emit, human
     from tunesmith.data import step
+    from tunesmith.data.told import told
 
-    chosen = [name] if name else list(step.names())
-    kinds = {one: step.kind(one) for one in chosen}
+    kinds = {one: step.kind(one) for one in ([name] if name else step.names())}
     if json:
         emit({"steps": {one: described(kind) for one, kind in kinds.items()}})
         return
     console = human()
     for one, kind in kinds.items():
-        summary, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("\n")
+        of = told(kind)
         console.print(one, style="bold", markup=False)
-        console.print(f"  {tr(summary)}", markup=False)
-        if name and rest.strip():
-            console.print(inspect.cleandoc(rest), markup=False)
-        if name and kind.REASONS:
-            reasons = ", ".join(tr(reason) for reason in kind.REASONS)
+        console.print(f"  {tr(of.summary)}", markup=False)
+        if name:
+            tell_options(of, console)
+            for text in of.paragraphs:
+                console.print(f"  {tr(text)}", markup=False)
+        if name and of.reasons:
+            reasons = ", ".join(tr(reason) for reason in of.reasons)
             console.print(tr("  lets go of: {reasons}", reasons=reasons), markup=False)
-        console.print(f"  - {kind.EXAMPLE}", markup=False, style="dim")
+        console.print(f"  - {of.example}", markup=False, style="dim")
+
+
+def tell_options(of: "Told", console: "Console") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for names, text, value in of.options:
+        table.add_row(Text(f"  {names}"), Text(value, style="dim"), Text(tr(text)))
+    if of.options:
+        console.print(table)
 
 
 def described(kind: Any) -> dict[str, Any]:
     from dataclasses import MISSING, fields
 
+    from tunesmith.data.told import told
+
+    of = told(kind)
     return {
-        "help": (kind.__doc__ or "").split("\n")[0],
+        "help": of.summary,
         "options": {field.name: None if field.default is MISSING else field.default for field in fields(kind)},
-        "reasons": list(kind.REASONS),
-        "example": kind.EXAMPLE,
+        "about": {names: text for names, text, _ in of.options},
+        "notes": list(of.paragraphs),
+        "judges": list(kind.KINDS),
+        "reasons": list(of.reasons),
+        "example": of.example,
     }
 
 
@@ -204,11 +225,13 @@ def show(
 
 
 def tell_row(row: dict[str, Any], console: "Console") -> None:
+    from tunesmith.formats.prepared import turns
+
     place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
     about = tr("{count} tokens", count=row["tokens"])
     console.rule(f"{row['id']}  {place}  {row['language']}  {about}")
-    for message in row["messages"]:
-        console.print(f"{message['role']}: ", style="bold", end="", markup=False)
+    for who, message in turns(row):
+        console.print(f"{who}: ", style="bold", end="", markup=False)
         console.print(message["content"], markup=False)
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Literal
 
+from tunesmith.data.kinds import kind
 from tunesmith.data.words import asked
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
@@ -24,7 +25,7 @@ def media(conversation: Conversation, of: Of) -> str:
 
 
 def chosen(conversation: Conversation, of: Of) -> tuple[Message, ...]:
-    if of == "whole":
+    if of == "whole" or kind(conversation) == "text":
         return conversation.messages
     if of == "answer":
         return tuple(message for message in conversation if message.role == "assistant")

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tunesmith.data.prepared import Prepared
+from tunesmith.formats.prepared import turns
 
 SHOWN = 5  # rows of each kind that are named
 DIGEST = 16  # bytes kept of each row
@@ -46,8 +47,8 @@ def side(rows: Iterable[dict[str, Any]]) -> Side:
 
 def digest(row: dict[str, Any]) -> bytes:
     said = "\x1e".join(
-        "\x1f".join(str(message[key] or "") for key in ("role", "content", "thinking", "tool_calls"))
-        for message in row["messages"]
+        "\x1f".join([who, *(str(message[key] or "") for key in ("content", "thinking", "tool_calls"))])
+        for who, message in turns(row)
     )
     return blake2b(said.encode(), digest_size=DIGEST).digest()
 

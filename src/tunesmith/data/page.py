@@ -1,5 +1,6 @@
 """The report as one page that needs nothing else: tables, and plots as SVG within it."""
 
+import warnings
 from collections.abc import Callable
 from importlib import resources
 from io import StringIO
@@ -35,7 +36,11 @@ def svg(draw: Callable[["Axes", dict[str, Any]], None], report: dict[str, Any], 
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "tunesmith", "font.size": 9}):
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "tunesmith", "font.size": 9}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of ours, not of the reader's
         figure = Figure(figsize=(6, 6) if polar else (6.4, 2.8), layout="constrained")
         axes = figure.add_subplot(projection="polar" if polar else None)
         draw(axes, report)

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tunesmith.artifact import write_json
+from tunesmith.data import step as steps
 from tunesmith.data.entries import Chosen, Entry, batch, write_table
+from tunesmith.data.kinds import Kind, kind
 from tunesmith.data.plan import name_of
 from tunesmith.data.reading import Let
 from tunesmith.data.step import Reject, RowStep, SetStep
+from tunesmith.errors import UserError
+from tunesmith.messages import tr
 
 if TYPE_CHECKING:
     from pyarrow.lib import RecordBatch, Schema
@@ -33,6 +37,7 @@ class Tally:
     kept: int = 0  # rows that came out; more than went in where rows are split
     changed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    apart: int = 0  # rows of a kind that the step cannot judge, which went on as they were
 
     def to_json(self) -> dict[str, Any]:
         reasons = dict(sorted(self.reasons.items()))
@@ -42,6 +47,7 @@ class Tally:
             "in": self.given,
             "out": self.kept,
             "changed": self.changed,
+            "apart": self.apart,
             "reasons": reasons,
         }
 
@@ -90,7 +96,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.given = job.chosen.opened()
-        self.judges = [step.ready() for step in job.steps]
+        self.judges = [(step.ready(), step.KINDS) for step in job.steps]
 
     def __call__(self, number: int) -> int:
         """The rows that came out of file `number`."""
@@ -100,6 +106,7 @@ class Worker:
         given = self.given.rows(number * job.size, job.size)
         kept = [entry for one in given for entry in self.through(one, tallies, rejects)]
         if job.closing is not None and kept:
+            refuse_others(job.closing, kept)
             sketches = job.closing.sketch([entry.conversation for entry in kept])
             write_table(job.places.sketch(number), sketches)
         write_table(job.places.rows(number), batch(kept))
@@ -110,9 +117,32 @@ class Worker:
     def through(self, entry: Entry, tallies: Sequence[Tally], rejects: list[Let]) -> Iterable[Entry]:
         """What becomes of one row."""
         alive = [entry]
-        for judge, tally in zip(self.judges, tallies, strict=True):
+        for (judge, kinds), tally in zip(self.judges, tallies, strict=True):
+            if kind(entry.conversation) not in kinds:
+                tally.given, tally.kept, tally.apart = tally.given + 1, tally.kept + 1, tally.apart + 1
+                continue
             alive = [new for old in alive for new in judged(judge, old, tally, rejects)]
         return alive
+
+
+def refuse_others(step: SetStep, entries: Sequence[Entry]) -> None:
+    """Raise UserError for a row of a kind that the step cannot judge beside others."""
+    for entry in entries:
+        if kind(entry.conversation) not in step.KINDS:
+            raise UserError(
+                tr(
+                    "{step} cannot judge {id}, a {kind}", step=name_of(step), id=entry.id, kind=kind(entry.conversation)
+                ),
+                tr(
+                    "prepare such rows apart, with steps for them: {steps}",
+                    steps=", ".join(for_kind(kind(entry.conversation))),
+                ),
+            )
+
+
+def for_kind(wanted: Kind) -> list[str]:
+    """The steps that come with Tunesmith and can judge such rows."""
+    return [name for name in steps.names() if wanted in steps.kind(name).KINDS]
 
 
 def judged(judge: Any, entry: Entry, tally: Tally, rejects: list[Let]) -> Iterator[Entry]:

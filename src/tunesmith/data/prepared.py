@@ -17,8 +17,9 @@ import msgspec
 
 from tunesmith.artifact import MANIFEST, whole_file, write_json
 from tunesmith.data.entries import Chosen, Entry
+from tunesmith.data.kinds import restored
 from tunesmith.data.verbs import verb_noun
-from tunesmith.data.words import asked, said
+from tunesmith.data.words import SOURCE, asked, said, tag
 from tunesmith.errors import UserError
 from tunesmith.formats.inspect import SAMPLE, language
 from tunesmith.formats.prepared import write
@@ -39,6 +40,8 @@ CHUNK = 1024  # rows written at once
 @cache
 def schema() -> "Schema":
     """
+    messages    the conversation; of a comparison the prompt, which `chosen` and `rejected` go on; empty beside a `text`
+    label       whether a conversation was found good, where it was rated
     content     all text parts of a message in one; parts has them apart, as JSON, where there is more to tell
     tools, tags JSON
     file, line, record  where the row was read; id finds it in rejects and reports
@@ -54,7 +57,9 @@ def schema() -> "Schema":
     return pyarrow.schema(
         [
             ("id", text),
-            ("messages", pyarrow.list_(message)),
+            *((side, pyarrow.list_(message)) for side in ("messages", "chosen", "rejected")),
+            ("label", pyarrow.bool_()),
+            ("text", text),
             *((name, text) for name in described),
             *((name, number) for name in ("line", "record", "turns", "characters", "tokens")),
         ]
@@ -117,8 +122,9 @@ def row(entry: Entry) -> dict[str, Any]:
     """An entry as a row of the schema, without the two lengths."""
     conversation = entry.conversation
     verb, noun = verb_noun(asked(conversation)) or (None, None)
-    return write(conversation) | {
+    return write(restored(conversation)) | {
         "id": entry.id,
+        SOURCE: tag(conversation, SOURCE),
         "language": language(said(conversation)[:SAMPLE]),
         "verb": verb,
         "noun": noun,

@@ -360,9 +360,9 @@ def added_up(tallies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """One tally a step, in the order of the recipe."""
     found: dict[str, dict[str, Any]] = {}
     for tally in sorted(tallies, key=lambda tally: str(tally["place"])):
-        empty = {"step": tally["step"], "in": 0, "out": 0, "changed": 0, "reasons": {}}
+        empty = {"step": tally["step"], "in": 0, "out": 0, "changed": 0, "apart": 0, "reasons": {}}
         sums = found.setdefault(tally["place"], empty)
-        for name in ("in", "out", "changed"):
+        for name in ("in", "out", "changed", "apart"):
             sums[name] += tally[name]
         for reason, count in tally["reasons"].items():
             sums["reasons"][reason] = sums["reasons"].get(reason, 0) + count

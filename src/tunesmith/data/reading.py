@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunesmith.data.entries import ROWS, Entry
+from tunesmith.data.kinds import flat
 from tunesmith.data.plan import Source
 from tunesmith.data.prompted import rendered
 from tunesmith.data.promptsource import read_templates
@@ -18,7 +19,6 @@ from tunesmith.records import Conversation, Origin, Record, Refusal
 
 CHARACTERS = 64_000_000  # that the rows of one file may have together; whichever comes first ends it
 UNREADABLE = "cannot be read"
-OTHER_KIND = "no conversation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +79,18 @@ def raw_rows(path: str) -> Iterator[Row | Refusal]:
 
 
 def add(shard: Shard, name: str, given: Source, record: Record | Refusal) -> None:
-    if isinstance(record, Conversation):
-        entry = Entry(name, labelled(record, given))
+    if not isinstance(record, Refusal):
+        entry = Entry(name, labelled(flat(record), given))
         fault = half_characters(entry.conversation)
         if not fault:
             shard.entries.append(entry)
-            shard.characters += sum(len(part.text) for message in record for part in message.parts)
+            shard.characters += sum(len(part.text) for message in entry.conversation for part in message.parts)
             return
         record = Refusal(record.origin, "messages", fault, tr("leave this row out"))
-    if isinstance(record, Refusal):
-        detail = f"{record.field}: {record.reason} → {record.cure}"
-        raw = record.raw.encode("utf-8", "backslashreplace")
-        shard.rejects.append(Let("read", UNREADABLE, detail, name, record.origin, raw))
-        shard.characters += len(raw)
-    else:
-        kind = type(record).__name__.lower()
-        shard.rejects.append(Let("read", OTHER_KIND, kind, name, record.origin, b""))
+    detail = f"{record.field}: {record.reason} → {record.cure}"
+    raw = record.raw.encode("utf-8", "backslashreplace")
+    shard.rejects.append(Let("read", UNREADABLE, detail, name, record.origin, raw))
+    shard.characters += len(raw)
 
 
 def labelled(conversation: Conversation, given: Source) -> Conversation:

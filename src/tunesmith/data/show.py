@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith.config import nearest
 from tunesmith.errors import UserError
+from tunesmith.formats.prepared import turns
 from tunesmith.messages import tr
 
 Row = dict[str, Any]
@@ -79,4 +80,4 @@ def number(name: str, value: str) -> float:
 def cell(row: Row, name: str) -> Any:
     if name != TEXT:
         return row[name]
-    return row["raw"] if "raw" in row else "\n".join(message["content"] for message in row["messages"])
+    return row["raw"] if "raw" in row else "\n".join(message["content"] for _, message in turns(row))

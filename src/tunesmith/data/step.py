@@ -37,10 +37,13 @@ Outcome = Conversation | Reject
 class Step:
     """
     REASONS  every reason for which the step may let a conversation go
+    KINDS    what it can judge: conversation (rated or not), comparison, text; a step for rows lets others pass as they
+             are, one that needs sight of all refuses them
     EXAMPLE  the step as it stands in a recipe, in YAML
     """
 
     REASONS: ClassVar[tuple[str, ...]] = ()
+    KINDS: ClassVar[tuple[str, ...]] = ("conversation",)
     EXAMPLE: ClassVar[str] = ""
 
 

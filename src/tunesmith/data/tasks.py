@@ -11,6 +11,8 @@ from tunesmith.data.draw import drawn
 from tunesmith.data.words import asked, tag
 from tunesmith.records import Conversation, Message
 
+FINAL = re.compile(r"(.*\S)\s*\n#### *(\S[^\n]*?)\s*\Z", re.DOTALL)
+CALCULATED = re.compile(r"<<[^<>\n]*>>")
 SPLIT = re.compile(r"[_.-](train|training|dev|valid|validation|test)$")
 
 
@@ -62,6 +64,18 @@ def pair(conversation: Conversation) -> tuple[Message, Message] | None:
         return None
     plain = all(part.kind == "text" for message in turns for part in message.parts)
     return (turns[0], turns[1]) if plain and not turns[1].tool_calls and not turns[1].thinking else None
+
+
+def reasoning(answer: Message) -> tuple[str, str] | None:
+    """Rationale and final answer: parts of these names, or what stands before and after GSM8K's last "####".
+
+    GSM8K's calculations for a tool, "<<48/2=24>>", are left out.
+    """
+    rationale, final = part(answer, "rationale"), part(answer, "answer")
+    if rationale and final:
+        return rationale, final
+    found = FINAL.match(answer.text)
+    return (CALCULATED.sub("", found[1]).strip(), found[2]) if found else None
 
 
 def reworded(conversation: Conversation, question: Message, answer: Message) -> Conversation:

@@ -42,6 +42,7 @@ class Wordings:
     shots      layouts of examples
     reasoned   the reasoning is shown
     direct     the answer is given at once, and asked for so
+    choices    lines above the answers that a question offers
     inverted   {instruction}, {input}, {question}, {answer}, {rationale}
     """
 
@@ -50,6 +51,7 @@ class Wordings:
     shots: tuple[Layout, ...]
     reasoned: tuple[Reasoning, ...]
     direct: tuple[Reasoning, ...]
+    choices: tuple[str, ...]
     inverted: tuple[Inversion, ...]
 
 
@@ -93,6 +95,16 @@ ENGLISH = Wordings(
         Reasoning("{question}\nGive only the answer.", "{answer}"),
         Reasoning("Answer without an explanation.\n\n{question}", "{answer}"),
         Reasoning("Question: {question}\nShort answer:", "{answer}"),
+    ),
+    choices=(
+        "Options:",
+        "OPTIONS:",
+        "Choices:",
+        "Possible answers:",
+        "Choose from these:",
+        "Pick one of these options:",
+        "Select your answer from the following:",
+        "Answer with one of these choices:",
     ),
     inverted=(
         Inversion("{instruction}\n\nThe output is: {answer}\n\nWrite an input that leads to it.", "input"),
@@ -144,6 +156,14 @@ CHINESE = Wordings(
         Reasoning("{question}\n只给出答案。", "{answer}"),
         Reasoning("请直接回答，不要解释。\n\n{question}", "{answer}"),
         Reasoning("问题：{question}\n简短回答：", "{answer}"),
+    ),
+    choices=(
+        "选项：",
+        "备选答案：",
+        "可选答案：",
+        "请从下列选项中选择：",
+        "请选出正确的一项：",
+        "请用下列选项之一作答：",
     ),
     inverted=(
         Inversion("{instruction}\n\n输出是：{answer}\n\n请写出能得到该输出的输入。", "input"),

@@ -1,4 +1,4 @@
-"""Rows of a folder that tunesmith data prepare made: messages with their parts, and where each row was read first."""
+"""Rows of a folder that tunesmith data prepare made, and where each row was read first."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,8 @@ import msgspec
 
 from tunesmith.formats.fields import has, mapping
 from tunesmith.formats.row import Fault, Row
-from tunesmith.formats.turns import cannot_write
 from tunesmith.messages import tr
-from tunesmith.records import Conversation, Message, Origin, Part, Record, ToolCall
+from tunesmith.records import Comparison, Conversation, Document, Message, Origin, Part, Rated, Record, ToolCall
 
 SOURCE = "source"  # the tag that names the source of a row, and its column
 
@@ -20,22 +19,33 @@ def matches(row: Row) -> bool:
 
 
 def read(row: Row) -> list[Record]:
-    """The conversation as it was written, with its first origin."""
+    """The record as it was written, with its first origin."""
     value = mapping(row.value)
     try:
+        about = (Origin(value["file"], value["line"], value["record"]), value["licence"], value["generator"])
+        if value.get("text") is not None:
+            return [Document(value["text"], *about)]
+        if value.get("chosen") is not None:
+            prompt, better, worse = (tuple(map(turn, value[name])) for name in ("messages", "chosen", "rejected"))
+            return [Comparison(prompt, better, worse, *about)]
         tags = ((SOURCE, value[SOURCE]), *decoded(value["tags"], tuple[tuple[str, str], ...]))
         found = {
-            "messages": tuple(message(turn) for turn in value["messages"]),
-            "origin": Origin(value["file"], value["line"], value["record"]),
-            "licence": value["licence"],
-            "generator": value["generator"],
+            "messages": tuple(map(message, value["messages"])),
+            "origin": about[0],
+            "licence": about[1],
+            "generator": about[2],
             "tools": decoded(value["tools"], tuple[dict[str, Any], ...]),
             "tags": tags if value[SOURCE] else tags[1:],
         }
-        return [msgspec.convert(found, Conversation)]
+        conversation = msgspec.convert(found, Conversation)
+        return [conversation if value.get("label") is None else Rated(conversation, value["label"])]
     except (KeyError, TypeError, msgspec.MsgspecError) as error:
         reason = tr("is not as tunesmith data prepare writes it: {error}", error=error)
         raise Fault("record", reason, tr("prepare the data again")) from None
+
+
+def turn(value: dict[str, Any]) -> Message:
+    return msgspec.convert(message(value), Message)
 
 
 def message(turn: dict[str, Any]) -> dict[str, Any]:
@@ -54,20 +64,40 @@ def decoded(value: str | None, kind: Any) -> Any:
 
 
 def write(record: Record) -> dict[str, Any]:
-    """Enough to have the conversation back, in plain columns where other programs look."""
-    if not isinstance(record, Conversation):
-        raise cannot_write("prepared", record)
-    return {
-        "messages": [written(message) for message in record],
-        SOURCE: dict(record.tags).get(SOURCE, ""),
+    """Enough to have the record back, in plain columns where other programs look.
+
+    messages  the conversation; of a comparison the prompt, which chosen and rejected go on; none where there is a text
+    label     whether a conversation was found good, where it was rated
+    """
+    kinds: dict[str, Any] = {"messages": [], "chosen": None, "rejected": None, "label": None, "text": None}
+    if isinstance(record, Rated):
+        return write(record.conversation) | {"label": record.desirable}
+    if isinstance(record, Document):
+        kinds |= {"text": record.text}
+    elif isinstance(record, Comparison):
+        sides = {"messages": record.prompt, "chosen": record.chosen, "rejected": record.rejected}
+        kinds |= {name: list(map(written, side)) for name, side in sides.items()}
+    else:
+        kinds |= {"messages": list(map(written, record))}
+    tools, tags = (record.tools, record.tags) if isinstance(record, Conversation) else ((), ())
+    return kinds | {
+        SOURCE: dict(tags).get(SOURCE, ""),
         "licence": record.licence,
         "generator": record.generator,
-        "tools": as_json(record.tools),
-        "tags": as_json([pair for pair in record.tags if pair[0] != SOURCE]),
+        "tools": as_json(tools),
+        "tags": as_json([pair for pair in tags if pair[0] != SOURCE]),
         "file": record.origin.file,
         "line": record.origin.line,
         "record": record.origin.record,
     }
+
+
+def turns(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Everything that a row says, as (who, message); a text as one message of nobody."""
+    if row["text"] is not None:
+        return [("text", {"role": "text", "content": row["text"], "thinking": None, "tool_calls": None})]
+    answers = [(f"{name}: {one['role']}", one) for name in ("chosen", "rejected") for one in row[name] or ()]
+    return [*((one["role"], one) for one in row["messages"]), *answers]
 
 
 def written(message: Message) -> dict[str, Any]:

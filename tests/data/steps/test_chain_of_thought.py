@@ -1,8 +1,11 @@
 """The rationale is shown where it is asked for, and only there."""
 
+import pytest
+
 from tests.data.steps.running import run, talk
 from tunesmith.data.steps.chain_of_thought import ChainOfThought
 from tunesmith.data.words import asked, tag
+from tunesmith.errors import UserError
 from tunesmith.formats import read
 from tunesmith.records import Conversation, Message, Part, text_message
 
@@ -40,3 +43,15 @@ def test_flan_rows_are_asked_to_reason(shared):
         assert rationale in after.messages[1].text
         assert answer in after.messages[1].text
         assert tag(after, "wording").startswith("reasoned/")
+
+
+@pytest.mark.parametrize("form", ["{answer}", "{answer} for {rationale}", "{rationale}"])
+def test_a_form_without_the_answer_after_the_rationale_is_refused(form):
+    with pytest.raises(UserError, match=r"chain_of_thought\.form"):
+        ChainOfThought(form=form)
+
+
+def test_braces_of_a_form_and_of_an_answer_are_just_braces():
+    row = talk("How many?", "By {sums}.\n#### {4}")
+    (kept,), _ = run(ChainOfThought(form="{rationale} \\boxed{{answer}}"), [row])
+    assert kept.messages[1].text == "By {sums}. \\boxed{{4}}"

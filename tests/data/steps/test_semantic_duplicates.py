@@ -10,6 +10,7 @@ from tests.toys import byte_tokenizer, tiny_model
 from tunesmith.data.encoder import encoder, hashed
 from tunesmith.data.steps import semantic_duplicates
 from tunesmith.data.steps.semantic_duplicates import SemanticDuplicates
+from tunesmith.data.words import asked
 from tunesmith.errors import UserError
 from tunesmith.records import Conversation, Message, Part
 
@@ -58,6 +59,34 @@ def test_decisions_in_blocks_are_those_of_one_greedy_pass(monkeypatch):
         earlier = int(place.removeprefix("test/"))
         assert float(value) == pytest.approx(float(vectors[earlier] @ vectors[row]), abs=1e-3)
         assert earlier in set(range(row)) - set(expected)
+
+
+def test_lists_find_nearly_all_that_comparing_all_with_all_finds_and_nothing_else(monkeypatch, alpaca):
+    draw = random.Random(0)
+    rows = list(alpaca[:1000])
+    for row in alpaca[:1000]:
+        words = asked(row).split()
+        words[draw.randrange(len(words))] = "otherwise"
+        rows.append(talk(" ".join(words), "x"))
+    draw.shuffle(rows)
+    step = SemanticDuplicates()
+    everything = {row for row, _ in run(step, rows)[1]}
+    monkeypatch.setattr(semantic_duplicates, "BLOCK", 64)
+    monkeypatch.setattr(semantic_duplicates, "RUN", 128)
+    found = {row for row, _ in run(step, rows)[1]}
+    assert len(everything) > 250
+    assert len(found & everything) >= 0.99 * len(everything)
+    assert len(found - everything) <= 0.01 * len(everything)  # what a missed row, kept, is close to
+    assert found == {row for row, _ in run(step, rows)[1]}
+
+
+def test_the_nearest_of_several_runs_is_named_and_not_one_that_was_let_go(monkeypatch):
+    monkeypatch.setattr(semantic_duplicates, "BLOCK", 2)
+    monkeypatch.setattr(semantic_duplicates, "RUN", 4)
+    texts = [BEES, f"{BEES} Really?", *(f"Another question, number {n * 7919}, of no import" for n in range(6)), BEES]
+    rejects = run(SemanticDuplicates(0.85), [talk(text, "x") for text in texts])[1]
+    named = {row: reject.detail.partition(",")[0] for row, reject in rejects}
+    assert named[1] == named[8] == "test/0"
 
 
 def test_the_same_words_about_another_picture_are_no_duplicate():

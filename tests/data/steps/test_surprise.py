@@ -87,17 +87,23 @@ def test_a_window_of_quantiles_holds_its_share_of_the_rows(model):
 
 
 def test_the_hardest_of_those_that_the_question_helps(model):
-    found = difficulties(*np.array([Reader(model).answer(row) for row in MIXED]).T, "perplexity")
+    found = difficulties(*np.array([Reader(model).answer(row) for row in MIXED]).T, "loss")
     helped = sorted(value for value in found if value < 1)
     assert 2 <= len(helped) < 12, "the toy model shows both"
-    kept, rejects = run(Difficulty(model, low=0.5, unit="quantile"), MIXED)
+    kept, rejects = run(Difficulty(model, low=0.5), MIXED)
     assert kept == [
         row for row, value in zip(MIXED, found, strict=True) if float(np.median(helped)) <= value <= helped[-1]
     ]
     assert [row for row, reject in rejects if reject.reason == "question does not help"] == [
         row for row, value in enumerate(found) if value >= 1
     ]
-    assert len(run(Difficulty(model, harmed="keep"), MIXED)[0]) == 12
+    assert len(run(Difficulty(model, low=0.0, unit="value", harmed="keep"), MIXED)[0]) == 12
+
+
+def test_without_options_the_highest_tenth_of_the_helped_is_kept(model):
+    kept, _ = run(Difficulty(model), MIXED)
+    found = difficulties(*np.array([Reader(model).answer(row) for row in MIXED]).T, "loss")
+    assert kept == [MIXED[int(np.argmax(np.where(found < 1, found, 0)))]]
 
 
 def test_nano_finds_sense_less_surprising_than_nonsense():

@@ -30,6 +30,7 @@ class ChineseScript(RowStep):
 
     to: Script = "simplified"
 
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "chinese_script: {to: simplified}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

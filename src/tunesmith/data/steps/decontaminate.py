@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from tunesmith.data.benchmarks import Found, Index, items
 from tunesmith.data.compared import check, content
+from tunesmith.data.kinds import kind
 from tunesmith.data.shingles import words
 from tunesmith.data.step import Outcome, Reject, RowStep
 from tunesmith.errors import UserError
@@ -34,6 +35,7 @@ class Decontaminate(RowStep):
         "is an item of a benchmark",
         "close to an item of a benchmark",
     )
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "decontaminate: {benchmarks: [gsm8k/test.jsonl, HumanEval.jsonl.gz]}"
 
     def __post_init__(self) -> None:
@@ -61,7 +63,8 @@ def search(index: Index, conversation: Conversation) -> Found | None:
     """What the conversation shares with an item, if anything: the surest signs are looked for first."""
     texts = [content(message) for message in conversation]
     split = [words(text) for text in texts]
-    asked = [i for i, message in enumerate(conversation) if message.role == "user"]
+    plain = kind(conversation) == "text"
+    asked = [i for i, message in enumerate(conversation) if message.role == "user" or plain]
     for i in asked:
         if found := index.same(split[i], texts[i]):
             return found

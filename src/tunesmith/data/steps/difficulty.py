@@ -23,27 +23,28 @@ class Difficulty(SetStep):
     """Keep the conversations in a window of instruction-following difficulty (IFD) under a language model.
 
     IFD is how hard the first answer is given its question, over how hard it is alone: near 1 the question hardly
-    helps, and the model has most to learn; above 1 it harms, and answer and question hardly belong together.
+    helps, and the model has most to learn; above 1 it harms, and answer and question hardly belong together. Li et
+    al. (2023, From Quantity to Quality) drop the latter and keep the highest 5 or 10 % of the others.
 
     model         the language model: a folder, a hub id, or nano
     low, high     the window; both ends belong to it
-    unit          of the window: value, or quantile (0.9: nine tenths of the conversations below 1 lie below)
-    ratio         loss: of the mean −ln p of the answer's tokens (Li et al., 2023, From Quantity to Quality);
-                  perplexity: of e to the power of these (Li et al., 2024, Superfiltering)
+    unit          of the window: quantile (0.9: nine tenths of the conversations below 1 lie below) or value
+    ratio         loss: of the mean −ln p of the answer's tokens (Li et al., 2023; so in their data_by_IFD.py);
+                  perplexity: of e to the power of these (Li et al., 2024, Superfiltering; put_analysis_to_data.py)
     harmed        drop the conversations at 1 and above, or keep them
     length        tokens that are read of question and answer
     """
 
     model: str
-    low: float = 0.0
+    low: float = 0.9
     high: float = math.inf
-    unit: Unit = "value"
-    ratio: Ratio = "perplexity"
+    unit: Unit = "quantile"
+    ratio: Ratio = "loss"
     harmed: Literal["drop", "keep"] = "drop"
     length: int = 1024
 
     REASONS: ClassVar = ("difficulty too low", "difficulty too high", "question does not help", "no answer to read")
-    EXAMPLE: ClassVar = "difficulty: {model: nano, low: 0.9, unit: quantile}"
+    EXAMPLE: ClassVar = "difficulty: {model: nano, low: 0.95}"
 
     def __post_init__(self) -> None:
         check(self.low, self.high, self.unit)

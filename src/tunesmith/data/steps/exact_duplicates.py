@@ -24,6 +24,7 @@ class ExactDuplicates(SetStep):
     of: Of = "whole"
 
     REASONS: ClassVar = ("same words as an earlier row",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "exact_duplicates: {of: question}"
 
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":

@@ -24,6 +24,7 @@ class ForbiddenWords(RowStep):
     roles: tuple[Role, ...] = ("user", "assistant")
 
     REASONS: ClassVar = ("forbidden word",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "forbidden_words: {words: [image, graph, 图片], roles: [user]}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

@@ -36,6 +36,7 @@ class HeldOut(RowStep):
     seed: int = 0
 
     REASONS: ClassVar = ("held out", "not held out", "of no known category")
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "held_out: {by: category, share: 0.1}"
 
     def __post_init__(self) -> None:

@@ -46,6 +46,7 @@ class HtmlToMarkdown(RowStep):
     Code keeps its text and its language; conversations about HTML or with a whole page in them stay as they are.
     """
 
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "html_to_markdown"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

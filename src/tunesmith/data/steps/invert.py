@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from tunesmith.data.draw import fraction, pick
 from tunesmith.data.step import Outcome, RowStep
-from tunesmith.data.tasks import instance, instruction, marked, pair, part, reworded
+from tunesmith.data.tasks import instance, instruction, marked, pair, part, reasoning, reworded
 from tunesmith.data.wordings import wordings
 from tunesmith.data.words import tag
 from tunesmith.records import Conversation, Message, text_message
@@ -54,13 +54,14 @@ class Invert(RowStep):
 
 def pieces(question: Message, answer: Message) -> dict[str, str]:
     """What the wordings may speak of; empty where the conversation does not have it apart."""
-    told, given, rationale = instruction(question), part(question, "input"), part(answer, "rationale")
+    told, given = instruction(question), part(question, "input")
+    rationale, final = reasoning(answer) or ("", answer.text)
     return {
         "instruction": told if given else "",
         "input": given if told else "",
         "question": "" if given and told else question.text,
         "rationale": rationale,
-        "answer": part(answer, "answer") if rationale else answer.text,
+        "answer": final,
     }
 
 

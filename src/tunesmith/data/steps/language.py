@@ -25,6 +25,7 @@ class Language(RowStep):
     tag: bool = False
 
     REASONS: ClassVar = ("another language",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "language: {keep: [zh]}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tunesmith.data.kinds import kind
 from tunesmith.data.step import Outcome, Reject, RowStep
 from tunesmith.data.words import answers, asked, said
 from tunesmith.records import Conversation
@@ -24,7 +25,7 @@ class Lengths(RowStep):
     most_words    the most that the instruction may have, its input aside (Self-Instruct 150)
     turns         the most messages
 
-    A Chinese character is a word.
+    A Chinese character is a word. A plain text has the bounds of an answer and of the whole.
     """
 
     question: int = 1
@@ -42,10 +43,12 @@ class Lengths(RowStep):
         "instruction too long",
         "too many turns",
     )
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "lengths: {question: 3, answer: 2, whole: 20000}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:
         question, whole = len(asked(conversation).strip()), len(said(conversation))
+        question = self.question if kind(conversation) == "text" else question
         shortest = min((len(answer.strip()) for answer in answers(conversation)), default=self.answer)
         if question < self.question:
             yield Reject("question too short", f"{question} < {self.question}")
@@ -59,7 +62,7 @@ class Lengths(RowStep):
             yield self.worded(conversation)
 
     def worded(self, conversation: Conversation) -> Outcome:
-        if self.least_words == 0 and self.most_words == NO_BOUND:
+        if (self.least_words == 0 and self.most_words == NO_BOUND) or kind(conversation) == "text":
             return conversation
         words = len(WORD.findall(instruction(conversation)))
         if words < self.least_words:

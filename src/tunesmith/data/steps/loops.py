@@ -36,6 +36,7 @@ class Loops(RowStep):
     share: float = 0.5
 
     REASONS: ClassVar = ("repeats itself", "ends in a loop")
+    KINDS: ClassVar = ("conversation", "text")
     EXAMPLE: ClassVar = "loops: {share: 0.4}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

@@ -55,6 +55,7 @@ class Mix(SetStep):
     seed: int = 0
 
     REASONS: ClassVar = ("not drawn for the mixture",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "mix: {by: task, cap: 4096, shares: {flan: 20, niv2: 25, promptsource: 45}, total: 100000}"
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ class NearDuplicates(SetStep):
     of: Of = "whole"
 
     REASONS: ClassVar = ("near duplicate of an earlier row",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "near_duplicates: {threshold: 0.7, words: 5}"
 
     def __post_init__(self) -> None:

@@ -51,6 +51,7 @@ class PersonalData(RowStep):
 
     kinds: tuple[Kind, ...] = KINDS
 
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "personal_data: {kinds: [email, phone]}"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

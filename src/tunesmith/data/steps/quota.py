@@ -28,6 +28,7 @@ class Quota(SetStep):
     seed: int = 0
 
     REASONS: ClassVar = ("over the quota",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "quota: {most: 30000, by: task}"
 
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":

@@ -20,6 +20,7 @@ class Shuffle(SetStep):
 
     seed: int = 0
 
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "shuffle: {seed: 1}"
 
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":

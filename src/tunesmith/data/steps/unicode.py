@@ -32,6 +32,7 @@ class Unicode(RowStep):
     lost: int = 0
 
     REASONS: ClassVar = ("characters lost",)
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "unicode"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:

@@ -25,6 +25,7 @@ class Whitespace(RowStep):
     Indents, tabs and spaces between words stay, and so does code.
     """
 
+    KINDS: ClassVar = ("conversation", "comparison", "text")
     EXAMPLE: ClassVar = "whitespace"
 
     def __call__(self, conversation: Conversation) -> Iterator[Outcome]:
