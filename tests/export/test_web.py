@@ -286,6 +286,15 @@ def test_a_device_with_too_little_memory_is_warned(browser, made):
         page.wait_for_selector(".send:enabled", timeout=60_000)
 
 
+def test_a_browser_without_room_refuses_before_it_loads(browser, made):
+    full = "navigator.storage.estimate = async () => ({ quota: 2_000_000, usage: 500_000 })"
+    with opened(browser, made, full) as (page, server):
+        page.get_by_role("button", name="Load", exact=False).click()
+        page.wait_for_selector("text=of storage; this browser grants 1.5 MB")
+        assert page.locator(".send").is_disabled()
+        assert server.ranges == []
+
+
 def test_an_answer_can_be_stopped(browser, made):
     with opened(browser, made) as (page, _):
         load(page)

@@ -52,7 +52,7 @@ class Gguf:
         model = open_model(work.whole)
         words = choose(work.renderer.tokenizer, int(model.config["vocab_size"]))
         files = self.write_weights(work, model, words, folder)
-        write_modelfile(folder / "Modelfile", files, work.renderer, work.whole, notes(words, files))
+        write_modelfile(folder / "Modelfile", files[0], work.renderer, work.whole, notes(words, files))
 
     def write_weights(self, work: Work, model: Model, words: Vocabulary, folder: Path) -> list[Path]:
         """model.gguf or its shards, with the tokens that `words` names; imatrix.gguf where one was measured."""

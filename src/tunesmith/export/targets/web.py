@@ -149,10 +149,10 @@ def proof(renderer: Renderer, texts: Sequence[str]) -> Iterator[tuple[list[dict[
     dialect = renderer.dialect()
     still = replace(dialect, context=(*dialect.context, ("strftime_now", lambda form: form)))
     for first in range(0, len(texts) - 2, 3):
-        turns = list(zip(("user", "assistant", "user"), texts[first : first + 3], strict=True))
-        asked = guarded([text_message(role, text) for role, text in turns], renderer.control)
-        ids = encode(renderer.tokenizer, [still.prompt(renderer.template, asked, ())])[0]
-        yield [{"role": role, "content": text} for role, text in turns], ids
+        asked, answered, again = texts[first : first + 3]
+        turns = [text_message("user", asked), text_message("assistant", answered), text_message("user", again)]
+        text = still.prompt(renderer.template, guarded(turns, renderer.control), ())
+        yield [{"role": turn.role, "content": turn.text} for turn in turns], encode(renderer.tokenizer, [text])[0]
 
 
 def cached(config: PretrainedConfig) -> int:
