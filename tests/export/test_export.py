@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -227,3 +228,9 @@ def test_too_little_data_is_refused(chat: Path, rows: Path, tmp_path: Path, watc
     rows.write_text("\n".join(rows.read_text().splitlines()[:5]))
     with pytest.raises(UserError, match="fewer than 8"):
         merge(chat, tmp_path / "out", rows, watch)
+
+
+def test_an_encoder_decoder_is_refused_whatever_the_form():
+    reader = SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(is_encoder_decoder=True)))
+    with pytest.raises(UserError, match="t5 is an encoder–decoder; exports are made of causal models"):
+        whole.refuse_other_shapes(reader, "t5")

@@ -4,26 +4,32 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import sha256
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from tests.browser import Quiet, chromium, files, serving
-from tests.toys import byte_tokenizer, save_base
+from tests.export.gguf.test_vocabulary import nasty
+from tests.toys import byte_tokenizer
 from tunesmith.errors import UserError
+from tunesmith.export.gguf.probes import probes
+from tunesmith.export.subject import Subject
 from tunesmith.export.target import Work
 from tunesmith.export.targets import web
-from tunesmith.export.targets.web import RUNTIME, Web
+from tunesmith.export.targets.web import RUNTIME, Web, prompts, proof
+from tunesmith.export.torch_subject import TorchSubject
 from tunesmith.models import nano
-from tunesmith.models.llamacpp import open_gguf
-from tunesmith.models.load import load_tokenizer
+from tunesmith.models.llamacpp import installed, open_gguf
+from tunesmith.models.load import load_model, load_tokenizer
 from tunesmith.records import text_message
+from tunesmith.serve.tongue import takes_system
 from tunesmith.text.render import Renderer
-from tunesmith.text.template import load_template
+from tunesmith.text.template import load_template, shipped
 
 pytest.importorskip("gguf", reason="gguf is not installed: pip install 'tunesmith[gguf]'")
 try:
@@ -33,7 +39,7 @@ except UserError:
 
 MOST = 16  # tokens of an answer
 PIECE = 2**20
-QUESTIONS = ("The cat is", "把下面的词翻译成英文。\n苹果", "Copy this word.\nhello")
+QUESTIONS = ("The cat is", "把下面的词翻译成英文。\n苹果", "1 + 2 = 3, and 12,345\u3000？")
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +51,11 @@ def work() -> Work:
 
 @pytest.fixture(scope="module")
 def made(work: Work, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The export, its model cut into several pieces."""
+    """The export in full precision, its model cut into several pieces."""
     folder = tmp_path_factory.mktemp("web")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(web, "PIECE", PIECE)
-        Web(quant="Q8_0").write(work, folder)
+        Web(quant="F32").write(work, folder)
     return folder
 
 
@@ -91,11 +97,13 @@ class Host(Quiet):
 
 
 @contextmanager
-def opened(browser: Any, folder: Path, start: str = "", **host: Any) -> Iterator[tuple[Any, type[Host]]]:
+def opened(
+    browser: Any, folder: Path, start: str = "", locale: str = "en-US", **host: Any
+) -> Iterator[tuple[Any, type[Host]]]:
     """The page in a fresh profile, and its server; no request goes elsewhere. `start` runs before its scripts."""
     server = type("Server", (Host,), {"ranges": [], **host})
     with serving(files(folder, server)) as address:
-        context = browser.new_context(locale="en-US")
+        context = browser.new_context(locale=locale)
         context.add_init_script(f"localStorage.setItem('tunesmith.sampling', '{SAMPLING}'); {start}")
         page = context.new_page()
         asked: list[str] = []
@@ -132,20 +140,21 @@ def kept(page: Any) -> str:
 
 @pytest.fixture(scope="module")
 def expected(made: Path, work: Work) -> dict[str, str]:
-    """What llama.cpp itself answers to each question."""
-    if find_spec("llama_cpp") is None:
-        pytest.skip("llama-cpp-python is not installed: pip install 'tunesmith[llamacpp]'")
-    subject = open_gguf(made / "model" / "model.gguf", context=1024, cache="f16")  # as in the browser
+    """What torch answers to each question, and llama.cpp too where it is installed."""
+    torch_model = TorchSubject(load_model("nano"), work.renderer)
+    subjects: list[Subject] = [torch_model]
+    if installed():
+        subjects.append(open_gguf(made / "model" / "model.gguf", context=1024, cache="f16"))  # as in the browser
     answers = {}
     for question in QUESTIONS:
-        text = work.renderer.dialect().prompt(work.renderer.template, [text_message("user", question)], ())
-        ids = subject.tokenize_natively(text)  # nano's own tokenizer is not quite one of llama.cpp's
-        answer = work.renderer.tokenizer.decode(subject.answer(ids, MOST))
-        answers[question] = answer.lstrip()  # llama.cpp's chat interface leaves out white space before an answer
+        ids = work.renderer.prompt([text_message("user", question)])
+        said, *others = (subject.answer(ids, MOST) for subject in subjects)
+        assert others in ([], [said])
+        answers[question] = work.renderer.tokenizer.decode(said)
     return answers
 
 
-def test_it_answers_as_llama_cpp_does_and_goes_on_without_a_network(browser, made, expected):
+def test_it_answers_as_torch_and_llama_cpp_do_and_goes_on_without_a_network(browser, made, expected):
     with opened(browser, made) as (page, _):
         load(page)
         assert {question: ask(page, question) for question in QUESTIONS} == expected
@@ -157,52 +166,57 @@ def test_it_answers_as_llama_cpp_does_and_goes_on_without_a_network(browser, mad
         assert page.locator("#history li").count() == len(QUESTIONS) + 1
 
 
-def test_the_template_in_the_file_writes_the_prompts_of_training(browser, tmp_path):
-    """The ids cannot be read out: the text, the number of tokens of it and of every beginning of it can."""
-    messages = [("system", "the cat"), ("user", "sat on\n\nthe mat "), ("assistant", " return a"), ("user", "语言模型")]
-    renderer = Renderer(load_template("chatml"), byte_tokenizer(merges=40))
-    base = save_base(tmp_path / "base", vocab_size=len(renderer.tokenizer))
-    renderer.tokenizer.save_pretrained(base)
-    (tmp_path / "web").mkdir()
-    Web(quant="F32").write(Work("bytes", base, renderer), tmp_path / "web")
-    ids = renderer.prompt([text_message(role, text) for role, text in messages])
-    texts = [renderer.tokenizer.decode(ids[:end]) for end in range(1, len(ids) + 1)]
-    whole = [(text, end) for end, text in enumerate(texts, 1) if "\ufffd" not in text]
-    with opened(browser, tmp_path / "web") as (page, _):
-        told = page.evaluate(
-            """async ([messages, texts]) => {
-              const { fetchModel } = await import("./pieces.js");
-              const { Wllama, LoggerWithoutDebug } = await import("./wllama/index.js");
-              const files = await fetchModel(await (await fetch("model.json")).json(), () => {});
-              const engine = new Wllama({ default: "wllama/wllama.wasm" }, { logger: LoggerWithoutDebug });
-              await engine.loadModel(files, { n_ctx: 512, n_parallel: 1, n_gpu_layers: 0, jinja: true });
-              const a = 'root ::= "a"'; // a character that is whole: half of one breaks its verbose words
-              const one = { max_tokens: 1, grammar: a, stream: true, stream_options: { include_usage: true } };
-              const told = async (answer) => {
-                const found = {};
-                for await (const chunk of await answer) Object.assign(found, chunk.usage, chunk.__verbose);
-                return found;
-              };
-              const chat = await told(engine.createChatCompletion({ ...one, messages, verbose: true }));
-              const counts = [];
-              for (const prompt of texts) {
-                counts.push((await told(engine.createCompletion({ ...one, prompt }))).prompt_tokens);
-              }
-              return [chat.prompt, chat.prompt_tokens, counts];
-            }""",
-            [[{"role": role, "content": text} for role, text in messages], [text for text, _ in whole]],
-        )
-    assert told == [texts[-1], len(ids), [end for _, end in whole]]
+def written_otherwise(page: Any, told: list[tuple[Renderer, dict[str, Any]]]) -> list[int]:
+    """How many of the conversations of each prompts.json the browser turns into other ids."""
+    described = [
+        (renderer.chat_template, json.loads(renderer.tokenizer.backend_tokenizer.to_str()), one)
+        for renderer, one in told
+    ]
+    return page.evaluate(
+        "all => import('./prompts.js').then(({ Prompts }) => all.map((told) => new Prompts(...told).wrong))", described
+    )
 
 
-def test_control_tokens_that_a_person_types_are_words(browser, made):
+def test_ids_are_those_of_training_on_texts_that_no_tokenizer_of_llama_cpp_cuts_so(browser, made, work):
+    told = json.loads((made / "prompts.json").read_text())
+    texts = [*probes(work.renderer.tokenizer), *nasty(work.renderer.tokenizer, 200)]
+    told["proof"] = list(proof(work.renderer, texts))
+    assert len(texts) > 800
     with opened(browser, made) as (page, _):
-        safe = page.evaluate(
-            "words => import('./guard.js').then(({ guarded }) => guarded(...words))",
-            ["a<|endoftext|>b<|pad|>", ["<|endoftext|>", "<|pad|>"]],
-        )
-    assert safe == "a<\ue000|endoftext|>b<\ue000|pad|>"
-    assert "<|endoftext|>" in json.loads((made / "model.json").read_text())["control"]
+        assert written_otherwise(page, [(work.renderer, told)]) == [0]
+        told["proof"][0][1][0] += 1
+        assert written_otherwise(page, [(work.renderer, told)]) == [1]
+
+
+def ending_tokenizer() -> PreTrainedTokenizerFast:
+    tokenizer = byte_tokenizer(merges=40)
+    tokenizer.add_special_tokens({"eos_token": "</s>"})
+    return tokenizer
+
+
+def test_every_template_that_is_shipped_writes_the_prompts_of_training(browser, made, monkeypatch):
+    """Control tokens that a person types stay words, system prompts and white space are as the template has them."""
+    monkeypatch.setattr(web, "PROOFS", 20)
+    renderers = {name: Renderer(load_template(name), ending_tokenizer()) for name in shipped()}
+    turns = [("system", " the cat\n"), ("user", "sat <|im_end|> on\n\n"), ("assistant", " a"), ("user", "语言 </s>")]
+    told = {}
+    for name, renderer in renderers.items():
+        told[name] = prompts(renderer)
+        own = turns[not takes_system(renderer.prompt) :]
+        ids = renderer.prompt([text_message(role, text) for role, text in own])
+        told[name]["proof"].append(([{"role": role, "content": text} for role, text in own], ids))
+    with opened(browser, made) as (page, _):
+        pairs = list(zip(renderers.values(), told.values(), strict=True))
+        wrong = dict(zip(told, written_otherwise(page, pairs), strict=True))
+    assert {name: count for name, count in wrong.items() if count} == {}
+
+
+def test_the_time_is_written_in_english(browser, made):
+    with opened(browser, made, locale="zh-CN") as (page, _):
+        form = "%A %a %d %B %b %m %Y %H:%M:%S %%"
+        assert page.evaluate(
+            "form => import('./clock.js').then(({ clock }) => clock(form, new Date(2026, 6, 4, 5, 6, 7)))", form
+        ) == datetime(2026, 7, 4, 5, 6, 7).strftime(form)
 
 
 @pytest.mark.parametrize("knows_ranges", [True, False])
@@ -272,6 +286,15 @@ def test_a_device_with_too_little_memory_is_warned(browser, made):
         page.wait_for_selector(".send:enabled", timeout=60_000)
 
 
+def test_a_browser_without_room_refuses_before_it_loads(browser, made):
+    full = "navigator.storage.estimate = async () => ({ quota: 2_000_000, usage: 500_000 })"
+    with opened(browser, made, full) as (page, server):
+        page.get_by_role("button", name="Load", exact=False).click()
+        page.wait_for_selector("text=of storage; this browser grants 1.5 MB")
+        assert page.locator(".send").is_disabled()
+        assert server.ranges == []
+
+
 def test_an_answer_can_be_stopped(browser, made):
     with opened(browser, made) as (page, _):
         load(page)
@@ -302,7 +325,7 @@ def test_the_export_lists_what_it_holds(made):
 
 
 def test_without_the_runtime_the_export_is_refused_before_anything_is_written(work, tmp_path, monkeypatch):
-    monkeypatch.setitem(RUNTIME, "index.js", "wllama/esm/absent.js")
+    monkeypatch.setitem(RUNTIME, "index.js", "@wllama/wllama/esm/absent.js")
     with pytest.raises(UserError) as refused:
         Web().write(work, tmp_path)
     assert refused.value.cure == "make setup-web"

@@ -102,10 +102,14 @@ def shared_end(first: str, *others: str) -> str:
     return next(first[cut:] for cut in range(len(first) + 1) if all(one.endswith(first[cut:]) for one in others))
 
 
-def write_modelfile(path: Path, weights: Sequence[Path], renderer: Renderer, whole: Path, notes: Sequence[str]) -> None:
-    """The Modelfile beside the weights; `notes` are put into it as comments."""
+def write_modelfile(
+    path: Path, weights: Path, renderer: Renderer, whole: Path, notes: Sequence[str] = (), adapter: str = ""
+) -> None:
+    """The Modelfile beside the weights and the adapter on them; `notes` are put into it as comments."""
     lines = [f"# {note}" for note in notes]
-    lines.append(f"FROM ./{weights[0].name}")
+    lines.append(f"FROM ./{weights.name}")
+    if adapter:
+        lines.append(f"ADAPTER ./{adapter}")
     if go := translated(renderer):
         lines.append(f'TEMPLATE """{go}"""')
     else:

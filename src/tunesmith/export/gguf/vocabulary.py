@@ -166,6 +166,26 @@ def longest_first(taken: Source) -> dict[str, Field]:
     return {"tokenizer.ggml.model": "rwkv", "tokenizer.ggml.tokens": spelled, "tokenizer.ggml.token_type": types}
 
 
+def by_number(tokenizer: "PreTrainedTokenizerFast", size: int) -> Vocabulary:
+    """Every token under its id in six hexadecimal digits, control tokens as they are; any tokenizer can be written so.
+
+    For a program that tokenizes by itself and reaches llama.cpp only by text: names of one length read as one id each.
+    """
+    taken = source(tokenizer, size)
+    tokens = taken.tokens()
+    types = [kind if kind == CONTROL else NORMAL for kind in taken.types(tokens)]
+    names = [
+        text if kind == CONTROL else f"{number:06x}"
+        for number, (text, kind) in enumerate(zip(tokens, types, strict=True))
+    ]
+    fields: dict[str, Field] = {
+        "tokenizer.ggml.model": "rwkv",
+        "tokenizer.ggml.tokens": names,
+        "tokenizer.ggml.token_type": types,
+    }
+    return Vocabulary(fields, json.dumps(taken.described, ensure_ascii=False))
+
+
 def pieces(taken: Source) -> dict[str, Field]:
     """As SentencePiece: pieces with scores, the best pair of neighbours first."""
     tokens = taken.tokens()

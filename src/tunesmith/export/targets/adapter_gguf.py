@@ -12,6 +12,7 @@ import numpy as np
 
 from tunesmith.errors import UserError
 from tunesmith.export.gguf.mix import QUANTS, QuantName
+from tunesmith.export.gguf.modelfile import write_modelfile
 from tunesmith.export.gguf.shapes.shape import Floats
 from tunesmith.export.gguf.vocabulary import choose
 from tunesmith.export.gguf.write import (
@@ -29,7 +30,7 @@ from tunesmith.export.gguf.write import (
 )
 from tunesmith.export.settings import FOUR_BITS, Limits
 from tunesmith.export.target import Work
-from tunesmith.export.targets.gguf import CONTEXT, LIMITS, described
+from tunesmith.export.targets.gguf import CONTEXT, LIMITS, described, notes
 from tunesmith.messages import tr
 from tunesmith.models.llamacpp import LlamaCpp, open_gguf
 
@@ -71,8 +72,9 @@ class AdapterGguf:
         require_plain(settings, note, base)
         write_adapter(folder / "adapter.gguf", open_folder(source), settings, base)
         words = choose(work.renderer.tokenizer, int(base.config["vocab_size"]))
-        write_model(folder / "base.gguf", base, self.base_quant, described(work, base, words))
-        (folder / "Modelfile").write_text("FROM ./base.gguf\nADAPTER ./adapter.gguf\n", encoding="utf-8")
+        files = write_model(folder / "base.gguf", base, self.base_quant, described(work, base, words))
+        told = notes(words, files)
+        write_modelfile(folder / "Modelfile", files[0], work.renderer, work.whole, told, adapter="adapter.gguf")
 
     def open(self, folder: Path) -> LlamaCpp:
         """The base with the adapter on it, keys and values in full precision."""

@@ -51,6 +51,11 @@ class Gguf:
             library()
         model = open_model(work.whole)
         words = choose(work.renderer.tokenizer, int(model.config["vocab_size"]))
+        files = self.write_weights(work, model, words, folder)
+        write_modelfile(folder / "Modelfile", files[0], work.renderer, work.whole, notes(words, files))
+
+    def write_weights(self, work: Work, model: Model, words: Vocabulary, folder: Path) -> list[Path]:
+        """model.gguf or its shards, with the tokens that `words` names; imatrix.gguf where one was measured."""
         means = {}
         if self.importance and work.calibration and QUANTS[self.quant].base.endswith("_K"):
             found = measure(work, model)
@@ -58,8 +63,7 @@ class Gguf:
             means = found.means()
         write = write_requantized if self.quantizer == "llamacpp" else write_model
         fields = described(work, model, words)
-        files = write(folder / "model.gguf", model, self.quant, fields, means, self.shard_mb * 1_000_000)
-        write_modelfile(folder / "Modelfile", files, work.renderer, work.whole, notes(words, files))
+        return write(folder / "model.gguf", model, self.quant, fields, means, self.shard_mb * 1_000_000)
 
     def open(self, folder: Path) -> LlamaCpp:
         """The file as llama.cpp computes it, keys and values in full precision, with as many threads as torch has."""

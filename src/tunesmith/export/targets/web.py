@@ -2,12 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
@@ -15,22 +14,34 @@ from transformers import AutoConfig, PretrainedConfig
 from tunesmith.artifact import write_json
 from tunesmith.errors import UserError
 from tunesmith.export.gguf.mix import QuantName
+from tunesmith.export.gguf.probes import probes
+from tunesmith.export.gguf.vocabulary import by_number
+from tunesmith.export.gguf.write import open_model
 from tunesmith.export.subject import Subject
 from tunesmith.export.target import Work
 from tunesmith.export.targets.gguf import Gguf
 from tunesmith.messages import tr
+from tunesmith.records import text_message
 from tunesmith.serve.tongue import takes_system
+from tunesmith.text.guard import guarded
+from tunesmith.text.render import Renderer
+from tunesmith.text.tokenizer import encode
 
 PIECE = 8 * 2**20  # bytes of the model that the page checks and keeps at once
+PROOFS = 100  # texts, besides scraps, on which a browser proves its tokenizer
 BESIDE = 100 * 2**20  # bytes of memory that the runtime and its working space take
 RUNTIME = {
-    "index.js": "wllama/esm/index.js",
-    "wllama.wasm": "wllama/esm/wasm/wllama.wasm",
-    "LICENCE": "wllama/LICENCE",
-    "compat/wllama.js": "wllama-compat/wasm/wllama.js",
-    "compat/wllama.wasm": "wllama-compat/wasm/wllama.wasm",
+    "wllama/index.js": "@wllama/wllama/esm/index.js",
+    "wllama/wllama.wasm": "@wllama/wllama/esm/wasm/wllama.wasm",
+    "wllama/LICENCE": "@wllama/wllama/LICENCE",
+    "wllama/compat/wllama.js": "@wllama/wllama-compat/wasm/wllama.js",
+    "wllama/compat/wllama.wasm": "@wllama/wllama-compat/wasm/wllama.wasm",
+    "huggingface/jinja.js": "@huggingface/jinja/dist/index.js",
+    "huggingface/jinja.LICENSE": "@huggingface/jinja/LICENSE",
+    "huggingface/tokenizers.js": "@huggingface/tokenizers/dist/tokenizers.min.mjs",
+    "huggingface/tokenizers.LICENSE": "@huggingface/tokenizers/LICENSE",
 }
-OWN = ("index.html", "device.js", "guard.js", "pieces.js", "sw.js")
+OWN = ("index.html", "clock.js", "device.js", "pieces.js", "prompts.js", "stream.js", "sw.js")
 SERVED_ONLY = ("index.html", "main.js", "http.js", "sse.js")  # files of the chat page that only talk to a server
 
 
@@ -50,10 +61,11 @@ class Web:
         runtime = runtime_folder()
         copy_page(folder)
         for name, source in RUNTIME.items():
-            copy(runtime / source, folder / "wllama" / name)
+            copy(runtime / source, folder / name)
         write_model(self.quant, work, folder / "model")
         name = Path(work.model).name
         write_json(folder / "app.webmanifest", web_manifest(name))
+        write_json(folder / "prompts.json", prompts(work.renderer))
         write_json(folder / "model.json", described(name, work, folder / "model", self.context))
         write_files_list(folder)
 
@@ -64,7 +76,7 @@ class Web:
 
 def runtime_folder() -> Path:
     """Where npm puts the runtime. Raises UserError where a file of it is missing."""
-    folder = package("export/web") / "node_modules" / "@wllama"
+    folder = package("export/web") / "node_modules"
     for source in RUNTIME.values():
         if not (folder / source).is_file():
             raise UserError(tr("the runtime for browsers is not here: {path}", path=folder / source), "make setup-web")
@@ -93,12 +105,12 @@ def copy(source: Path, target: Path) -> None:
 
 
 def write_model(quant: QuantName, work: Work, folder: Path) -> None:
-    """The GGUF without what lies beside it for other programs."""
+    """The GGUF that the page alone reads: it tokenizes by itself, so tokens have their numbers for names."""
     folder.mkdir()
-    with TemporaryDirectory(dir=folder.parent) as name:
-        Gguf(quant).write(work, Path(name))
-        for file in Path(name).glob("model*.gguf"):
-            file.rename(folder / file.name)
+    model = open_model(work.whole)
+    words = by_number(work.renderer.tokenizer, int(model.config["vocab_size"]))
+    Gguf(quant).write_weights(work, model, words, folder)
+    (folder / "imatrix.gguf").unlink(missing_ok=True)
 
 
 def described(name: str, work: Work, folder: Path, context: int) -> dict[str, Any]:
@@ -114,12 +126,33 @@ def described(name: str, work: Work, folder: Path, context: int) -> dict[str, An
         "name": name,
         "context": room,
         "system": takes_system(work.renderer.prompt),
-        "control": sorted(work.renderer.control, key=len, reverse=True),
         "size": size,
         "memory": size + room * cached(config) + BESIDE,
         "piece": PIECE,
         "files": files,
     }
+
+
+def prompts(renderer: Renderer) -> dict[str, Any]:
+    """What turns a conversation into ids besides the GGUF's template and tokenizer, and what proves that it does."""
+    dialect = renderer.dialect()
+    return {
+        "context": dict(dialect.context),
+        "parts": dialect.style == "parts",
+        "control": renderer.control,
+        "proof": list(proof(renderer, probes(renderer.tokenizer, PROOFS))),
+    }
+
+
+def proof(renderer: Renderer, texts: Sequence[str]) -> Iterator[tuple[list[dict[str, str]], list[int]]]:
+    """Conversations of three messages each, with their ids at a time that never changes."""
+    dialect = renderer.dialect()
+    still = replace(dialect, context=(*dialect.context, ("strftime_now", lambda form: form)))
+    for first in range(0, len(texts) - 2, 3):
+        asked, answered, again = texts[first : first + 3]
+        turns = [text_message("user", asked), text_message("assistant", answered), text_message("user", again)]
+        text = still.prompt(renderer.template, guarded(turns, renderer.control), ())
+        yield [{"role": turn.role, "content": turn.text} for turn in turns], encode(renderer.tokenizer, [text])[0]
 
 
 def cached(config: PretrainedConfig) -> int:

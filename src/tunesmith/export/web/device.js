@@ -1,8 +1,9 @@
 // The chat page on the device: the model runs in this browser, by WebAssembly.
 import { start } from "./app.js";
 import { button, el } from "./dom.js";
-import { guarded } from "./guard.js";
 import { fetchModel, isHere } from "./pieces.js";
+import { Prompts } from "./prompts.js";
+import { named, TextStream } from "./stream.js";
 import { words } from "./words.js";
 import { LoggerWithoutDebug, Wllama } from "./wllama/index.js";
 
@@ -32,13 +33,15 @@ class DeviceBackend {
     });
     place.replaceChildren(words("starting"));
     this.engine = await run(files, this.model.context);
+    const { meta } = this.engine.getModelMetadata();
+    const [template, tokenizer] = [meta["tokenizer.chat_template"], JSON.parse(meta["tokenizer.huggingface.json"])];
+    this.prompts = new Prompts(template, tokenizer, await (await fetch("prompts.json")).json());
   }
 
-  /** What the person should know of this model: where its tokenizer is not quite that of training. */
+  /** What the person should know: where this browser does not write prompts as in training. */
   get warning() {
-    const { meta } = this.engine.getModelMetadata();
-    const [texts, wrong] = ["texts", "texts_split_otherwise"].map((key) => meta[`tunesmith.tokenizer.${key}`]);
-    return Number(wrong) ? words("split", { texts, wrong }) : "";
+    const { wrong, proof } = this.prompts;
+    return wrong ? words("split", { wrong, texts: proof.length }) : "";
   }
 
   async models() {
@@ -48,15 +51,16 @@ class DeviceBackend {
   }
 
   async *answer(_, messages, options, signal) {
-    const asked = messages.map(({ role, content }) => ({ role, content: guarded(content, this.model.control) }));
-    const stream = await this.engine.createChatCompletion({
-      ...PLAIN, max_tokens: this.model.context, ...options, messages: asked, stream: true, abortSignal: signal,
+    const stream = await this.engine.createCompletion({
+      ...PLAIN, max_tokens: this.model.context, ...options, stream: true, abortSignal: signal,
+      prompt: named(this.prompts.ids(messages), this.prompts.control),
     });
+    const said = new TextStream(this.prompts.tokenizer);
     let tokens = 0;
     try {
       for await (const { choices, timings } of stream) {
-        const text = choices[0]?.delta.content;
-        tokens = timings?.predicted_n ?? tokens + Boolean(text);
+        const text = said.push(choices[0]?.text ?? "");
+        tokens = timings?.predicted_n ?? tokens + 1;
         if (text) yield text;
       }
     } catch (error) {
@@ -71,8 +75,7 @@ async function run(files, context) {
   const engine = new Wllama({ default: "wllama/wllama.wasm" }, { logger: LoggerWithoutDebug, suppressNativeLog: true });
   const compat = { worker: new URL("wllama/compat/wllama.js", location).href, wasm: "wllama/compat/wllama.wasm" };
   engine.setCompat(compat, "firefox_safari"); // else it would ask a foreign host for it
-  const raw = { jinja: true, reasoning_format: "none", skip_chat_parsing: true };
-  await engine.loadModel(files, { ...raw, n_ctx: context, n_parallel: 1, n_gpu_layers: 0 });
+  await engine.loadModel(files, { n_ctx: context, n_parallel: 1, n_gpu_layers: 0 });
   return engine;
 }
 

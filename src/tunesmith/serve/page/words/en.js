@@ -62,7 +62,7 @@ export const en = {
   local: "{name} runs on this device, in this browser. It is loaded once ({size}) and then works without a network.",
   memory: "The model needs about {need} of memory; this device reports {have}.",
   missing: "{file} could not be loaded ({reason}).",
-  split: "This browser's tokenizer splits {wrong} of {texts} test texts otherwise than in training; answers may be worse.",
+  split: "This browser turns {wrong} of {texts} test conversations into other tokens than in training; answers may be worse.",
   starting: "Starting the model",
   storage: "The model needs {need} of storage; this browser grants {have}.",
   threads: "threads: {count}",

@@ -62,7 +62,7 @@ export const zh = {
   local: "{name} 在本设备的浏览器中运行。只需加载一次（{size}），之后无需网络。",
   memory: "模型约需 {need} 内存；本设备报告有 {have}。",
   missing: "无法加载 {file}（{reason}）。",
-  split: "浏览器中的分词器对 {texts} 段测试文本中的 {wrong} 段与训练时切分不同，回答可能变差。",
+  split: "此浏览器把 {texts} 段测试对话中的 {wrong} 段变成了与训练时不同的词元，回答可能变差。",
   starting: "正在启动模型",
   storage: "模型需要 {need} 存储空间；浏览器允许 {have}。",
   threads: "线程数：{count}",
