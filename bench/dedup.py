@@ -63,15 +63,22 @@ def edited(text: str, rate: float, vocabulary: Sequence[str], draw: random.Rando
 
 
 def resampled(count: int, seed: int = 0) -> list[Conversation]:
-    """Two thirds rows of their own, as far as there are any; the rest copies with 0 to 20 % of the words changed."""
+    """The same mix at any size: a third are copies with 0 to 20 % of their words changed, the others rows of their own.
+
+    Where the real rows run out, one with half of its words changed is a row of its own: few of its n-grams are left.
+    """
     draw = random.Random(seed)
-    base = conversations(min(52_002, max(1, 2 * count // 3)), None)
-    vocabulary = " ".join(map(said, base[:3000])).split()
-    made = list(base)
-    while len(made) < count:
-        rate, source = draw.choice((0, 0.02, 0.05, 0.1, 0.2)), draw.choice(base)
+    real = conversations(min(52_002, max(1, 2 * count // 3)), None)
+    vocabulary = " ".join(map(said, real[:3000])).split()
+
+    def altered(source: Conversation, rate: float) -> Conversation:
         texts = [edited(message.text, rate, vocabulary, draw) for message in source]
-        made.append(Conversation((text_message("user", texts[0]), text_message("assistant", texts[1]))))
+        return Conversation((text_message("user", texts[0]), text_message("assistant", texts[1])))
+
+    made = [real[row] if row < len(real) else altered(draw.choice(real), 0.5) for row in range(2 * count // 3)]
+    own = len(made)
+    while len(made) < count:
+        made.append(altered(made[draw.randrange(own)], draw.choice((0, 0.02, 0.05, 0.1, 0.2))))
     draw.shuffle(made)
     return made
 
@@ -116,24 +123,24 @@ def quality(found: set[int], expected: set[int], name: str) -> dict[str, float]:
 
 
 def dedup(n: int) -> dict[str, Any]:
-    """Near duplicates of n rows against datasketch's MinHashLSH, and both against exact Jaccard on at most 5,000."""
+    """Near duplicates of n rows against the rate of datasketch's MinHashLSH on the first 5,000, on which both are held
+    against exact Jaccard."""
     rows, step = resampled(n), NearDuplicates(THRESHOLD, GRAM)
     texts = [said(row) for row in rows]
     decide(step, rows[:500])  # warm
     ours, theirs = [], []
-    for _ in range(3):
+    for _ in range(3 if n <= SHARD else 1):
         ours.append(clock(lambda: decide(step, rows))[0])
         theirs.append(clock(lambda: datasketch_kept(texts[:5000]))[0] / min(n, 5000) * n)
     few = rows[:5000]
     expected = exact_lost(texts[:5000])
     lost = set(numpy.flatnonzero(decide(step, few).copies == 0).tolist())
     other = set(range(len(few))) - set(datasketch_kept(texts[:5000]))
-    half = min(clock(lambda: decide(step, rows[: n // 4]))[0] for _ in range(2))
     return {
         "rows": n, "rows_per_cpu_second": n / min(ours), "datasketch_rows_per_cpu_second": n / min(theirs),
         "ratio_datasketch": min(theirs) / min(ours), "duplicates": len(lost), "checked_rows": len(few),
         **quality(lost, expected, ""), **quality(other, expected, "datasketch_"),
-        "growth_exponent": math.log(min(ours) / half, 4), "peak_bytes": peak(step, rows),
+        "peak_bytes": peak(step, rows),
     }  # fmt: skip
 
 

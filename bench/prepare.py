@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venv-peers/bin/python"
 ROUNDS = 3
 MOST = 10_000  # rows of a comparison in three rounds; beyond, one round
+PEER_MOST = 100_000  # rows that TRL is given: beyond, its rate is taken to stay
 
 
 def prepare(n: int, data: Path | None = None, peers: Path = PEERS) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def prepare(n: int, data: Path | None = None, peers: Path = PEERS) -> dict[str, 
         for _ in range(ROUNDS if n <= MOST else 1):
             found["ours"].append(run(folder, "ours", n))
             small.append(run(folder, "ours", n // 4))
-            if peers.exists():
+            if peers.exists() and n <= PEER_MOST:
                 found["trl"].append(run(folder, str(peers), n))
     return summary(found, small) | facts
 
@@ -48,7 +49,8 @@ def write_work(folder: Path, n: int, data: Path | None) -> dict[str, Any]:
     """chats.jsonl for us, rows.jsonl with "prompt" and "completion" in messages for TRL, and the tokenizer."""
     chats = conversations(n, data)
     chats += resampled(n - len(chats)) if len(chats) < n else []
-    words = tokenizer([part.text for chat in chats for message in chat.messages for part in message.parts])
+    fitted = chats[:PEER_MOST]
+    words = tokenizer([part.text for chat in fitted for message in chat.messages for part in message.parts])
     renderer = Renderer(load_template("chatml"), words)
     words.chat_template = renderer.chat_template
     words.save_pretrained(folder / "tokenizer")

@@ -15,6 +15,10 @@ from tunesmith.text.pieces import Seams, cut_all, encode_pieces, learn_seams
 from tunesmith.text.tokenizer import encode, load_tokenizer
 from tunesmith.text.wordtable import GPT2
 
+QWEN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 PARTS = [
     "\n",
     "\n\n",
@@ -150,3 +154,14 @@ def test_a_tokenizer_that_may_look_beyond_is_given_whole_texts(tokenizer):
         lambda made: setattr(made, "pre_tokenizer", pre_tokenizers.Split(Regex(LIKE_QWEN), "isolated")),
     ):
         assert not changed(change).lines
+
+
+@pytest.mark.parametrize("pattern", [GPT2, QWEN])
+@given(text=st.text(st.characters(codec="ascii")))
+def test_both_engines_split_ascii_alike(pattern, text):
+    assert wordtable.for_ascii(pattern).findall(text) == regex.findall(pattern, text)
+
+
+@pytest.mark.parametrize("pattern", [r"[\p{Lu}\p{L}]+", r"\P{L}+", "[[:alpha:]]+", r"[\p{L}--a]", "(?"])
+def test_what_the_standard_library_would_read_otherwise_stays_with_the_other_engine(pattern):
+    assert wordtable.for_ascii(pattern) is None

@@ -3,9 +3,11 @@
 Many tokenizers first split a text into words by a regular expression, and then see one word at a time. Where that is
 so we split in their place, by the same expression in another engine. Two engines read an expression alike if they
 sort each character alike (letter, number, white space, …); that is asked of the tokenizer itself, for every character
-that comes up, and a text with one on which they differ is left to the tokenizer.
+that comes up, and a text with one on which they differ is left to the tokenizer. Most texts are ASCII; for
+those the standard library's engine is twice as fast, where it gives the same words around every such character.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,25 +23,38 @@ if TYPE_CHECKING:
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # ByteLevel's own
 PROBE = "a{0}aA{0}A1{0}1.{0}. {0} {0}{0}\n{0}\r{0}'{0}s"  # a character among those of other classes
 MOST = 1 << 18  # words that are kept, some tens of MB
+ASCII = "".join(map(chr, range(128)))
+CLASSES = {r"\p{L}": "A-Za-z", r"\p{N}": "0-9"}  # their part of ASCII
+PARTS = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\[pP]\{\w+\}|\\.", re.DOTALL)  # sets, classes, and what stands for itself
+SETS = re.compile(r"\\[pPX]|\[[^\]]*(?:\[|&&|--|~~|\|\|)")  # what the standard library reads otherwise
+
+Split = Callable[[str], list[str]]
 
 
 @dataclass(slots=True)
 class WordTable:
     """Ids of words met before.
 
-    split   the words of a text, one after the other
+    split   the words of a text, one after the other      quick  the same, of an ASCII text
     alike   characters that both engines sort alike      other  those that they do not
     """
 
     tokenizer: "PreTrainedTokenizerFast"
-    split: Callable[[str], list[str]]
+    split: Split
+    quick: Split
     ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
     alike: set[str] = field(default_factory=set)
     other: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        probes = list(map(PROBE.format, ASCII))
+        if list(map(self.quick, probes)) != list(map(self.split, probes)):
+            self.quick = self.split
+        self._learn_characters(set(ASCII))
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The same ids as `tokenizer.encode`, for texts that hold no added token and no guard."""
-        self._learn_characters(set().union(*texts))
+        self._learn_characters(set().union(*(text for text in texts if not text.isascii())))
         words = [self._words(text) for text in texts]
         if len(self.ids) > MOST:
             self.ids.clear()
@@ -49,9 +64,14 @@ class WordTable:
 
     def _words(self, text: str) -> list[str]:
         """The words of the text; the text as one where the tokenizer might split it otherwise, or normalize it."""
-        if (self.other and not self.other.isdisjoint(text)) or not unicodedata.is_normalized("NFC", text):
+        if self.other and not self.other.isdisjoint(text):
             return [text]
-        words = self.split(text)
+        if text.isascii():
+            words = self.quick(text)
+        elif unicodedata.is_normalized("NFC", text):
+            words = self.split(text)
+        else:
+            return [text]
         return words if sum(map(len, words)) == len(text) else [text]  # what no word takes is not ours to cut
 
     def _learn_characters(self, found: set[str]) -> None:
@@ -85,8 +105,30 @@ def learn_words(tokenizer: "PreTrainedTokenizerFast", steps: Sequence[dict[str, 
         found = regex.compile(pattern)
     except regex.error:
         return None
-    table = WordTable(tokenizer, found.findall)
-    return table if found.groups == 0 else None  # findall would give the groups, not the words
+    if found.groups:
+        return None  # findall would give the groups, not the words
+    quick = for_ascii(pattern)
+    return WordTable(tokenizer, found.findall, quick.findall if quick else found.findall)
+
+
+def for_ascii(pattern: str) -> re.Pattern[str] | None:
+    """The expression for texts of ASCII in the standard library's engine; None where that cannot say it."""
+    written = PARTS.sub(lambda part: for_ascii_part(part[0]), pattern)
+    if SETS.search(written):
+        return None
+    try:
+        return re.compile(written, re.ASCII)
+    except re.error:
+        return None
+
+
+def for_ascii_part(part: str) -> str:
+    """ "[^\\p{L}]" -> "[^A-Za-z]", and "\\p{N}" -> "[0-9]"."""
+    if part in CLASSES:
+        return f"[{CLASSES[part]}]"
+    for name, letters in CLASSES.items():
+        part = part.replace(name, letters)
+    return part
 
 
 def keeps_composed(normalizer: Any) -> bool:

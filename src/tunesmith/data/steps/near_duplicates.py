@@ -4,16 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from tunesmith.data.buckets import Buckets
 from tunesmith.data.compared import Of, check, compared, media
-from tunesmith.data.minhash import BANDS, Buckets, bands
-from tunesmith.data.shingles import jaccard, sets, shingles
+from tunesmith.data.grams import Grams
+from tunesmith.data.minhash import BANDS, bands
+from tunesmith.data.shingles import shingles
 from tunesmith.data.step import Decision, Reject, Rows, SetStep
 from tunesmith.records import Conversation
 
 if TYPE_CHECKING:
     from pyarrow.lib import RecordBatch
 
-BLOCK = 2048  # rows whose texts are fetched together
+    from tunesmith.data.buckets import Pairs
+
+BLOCK = 256  # rows that are decided together
 PART = 512  # texts hashed at once: more would not fit a processor's cache
 
 
@@ -60,25 +64,28 @@ class NearDuplicates(SetStep):
 
     def matches(self, buckets: Buckets, rows: Rows) -> Iterator[tuple[int, int, float]]:
         """(row, an earlier kept row, their Jaccard similarity) for each row to let go."""
-        for start in range(0, len(buckets.texts), BLOCK):
-            end = min(start + BLOCK, len(buckets.texts))
-            needed = sorted({*buckets.texts[start:end].tolist(), *buckets.kept(start, end)})
-            known = dict(zip(needed, sets(*self.texts(rows.fetch(needed))), strict=True))
-            for place in range(start, end):
-                row = int(buckets.texts[place])
-                match = self.match(known[row], {other: known[other] for other in buckets.candidates(place)})
-                if match:
-                    yield row, *match
-                else:
-                    buckets.keep(place)
+        import numpy
 
-    def match(self, own: frozenset[int], others: dict[int, frozenset[int]]) -> tuple[int, float] | None:
-        """The first of the others that is similar enough, and how similar."""
-        for other, theirs in others.items():
-            small, large = sorted((len(own), len(theirs)))
-            if small >= self.threshold * large and (similarity := jaccard(own, theirs)) >= self.threshold:
-                return other, similarity
-        return None
+        grams = Grams(lambda some: shingles(*self.texts(rows.fetch(some))))
+        for start in range(0, len(buckets.texts), BLOCK):
+            texts = buckets.texts[start : start + BLOCK]
+            candidates = buckets.candidates(texts)
+            grams.learn([*texts.tolist(), *candidates[1].tolist()])
+            matched = self.matched(candidates, grams)
+            left = numpy.setdiff1d(texts, list(matched), assume_unique=True)
+            matched |= self.matched(buckets.among(left), grams)
+            buckets.keep(numpy.setdiff1d(left, list(matched), assume_unique=True))
+            yield from ((row, *matched[row]) for row in sorted(matched))
+
+    def matched(self, pairs: "Pairs", grams: Grams) -> dict[int, tuple[int, float]]:
+        """Of each row the first partner that is similar enough and is not matched itself, and how similar."""
+        similarities = grams.similarities(pairs)
+        close = similarities >= self.threshold
+        found: dict[int, tuple[int, float]] = {}
+        for row, earlier, similarity in zip(*pairs[:, close].tolist(), similarities[close].tolist(), strict=True):
+            if row not in found and earlier not in found:
+                found[row] = earlier, similarity
+        return found
 
     def texts(self, conversations: Sequence[Conversation]) -> tuple[list[str], int, list[str]]:
         """Arguments of `shingles`: the same words with other pictures are nothing alike."""
