@@ -36,21 +36,33 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Which tokens of a packed row of T places see each other: how attention gathers its examples and puts them back.
+    """Which tokens of a packed row of T places see each other.
+
+    How attention gathers N examples into padded groups, and puts them back:
 
     index  for each group of examples of like length [S, L]: the places that each reads, filled up on the right
     own    for each group: which of its S·L outputs are kept
     order  [T]: where the output of each place is among all that were kept
+
+    And how a kernel for rows of any length reads them end to end:
+
+    keys     [K]: the places that each example reads, one example after the other; None: every place once, in order
+    edges    [2, N + 1] int32: where each example begins among the T queries, and among the K keys
+    longest  queries and keys of the example that has most of them
     """
 
     index: "tuple[Tensor, ...]"
     own: "tuple[Tensor, ...]"
     order: "Tensor"
+    keys: "Tensor | None"
+    edges: "Tensor"
+    longest: tuple[int, int]
 
     def to(self, device: "torch.device | str") -> "Spans":
         """The same plan elsewhere."""
         index, own = (tuple(part.to(device) for part in parts) for parts in (self.index, self.own))
-        return Spans(index, own, self.order.to(device))
+        keys = None if self.keys is None else self.keys.to(device)
+        return Spans(index, own, self.order.to(device), keys, self.edges.to(device), self.longest)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
 """Attention over examples that stand end to end in one row, each as if it were alone.
 
-transformers lets a model take an attention function of ours. Rows of like length are gathered into a small
-padded batch for the kernel and put back afterwards, so that no work is spent across a boundary, whatever the
-lengths. A head that several examples share is in the row once; each of them attends to it.
+transformers lets a model take an attention function of ours. Where the device has a kernel for rows of any length, it
+reads the row as it stands; else rows of like length are gathered into a small padded batch and put back afterwards,
+so that no work is spent across a boundary, whatever the lengths. A head that several examples share is in the row
+once; each of them attends to it.
 """
 
 import warnings
@@ -17,6 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from tunesmith.batch import Spans
+from tunesmith.models import varlen
 
 NAME = "tunesmith_spans"
 LIKE = 0.8  # spans are gathered together down to this share of the longest one's length
@@ -40,7 +42,7 @@ class Span:
 
 
 def gathering(spans: Sequence[Span]) -> Spans:
-    """The plan for spans that together cover every place of a row once."""
+    """The plan for spans that together, one after the other, cover every place of a row once."""
     index: list[Tensor] = []
     own: list[Tensor] = []
     kept: list[int] = []
@@ -53,7 +55,12 @@ def gathering(spans: Sequence[Span]) -> Spans:
             mine += range(first, first + span.end - span.start)
             kept += range(span.start, span.end)
         own.append(torch.tensor(mine))
-    return Spans(tuple(index), tuple(own), torch.tensor(kept).argsort())
+    order = torch.tensor(kept).argsort()
+    shared = any(span.head_end for span in spans)
+    keys = torch.tensor([place for span in spans for place in span.places()]) if shared else None
+    sizes = torch.tensor([[0, *(span.end - span.start for span in spans)], [0, *map(len, spans)]])
+    longest = int(sizes[0].max()), int(sizes[1].max())
+    return Spans(tuple(index), tuple(own), order, keys, sizes.cumsum(1).to(torch.int32), longest)
 
 
 def like_length(spans: Sequence[Span]) -> list[list[Span]]:
@@ -84,13 +91,26 @@ def attend(
         raise NotImplementedError("keys that stand before the row")
     if spans is None:
         return causal(query, key, value, scaling, dropout, sliding_window).transpose(1, 2).contiguous(), None
-    rows = [part[0].transpose(0, 1) for part in (query, key, value)]  # [T, H, D]
+    q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))  # [T, H, D]
+    kernel = varlen.kernel(q, k, v, sliding_window) if query.device.type in varlen.DEVICES and not dropout else None
+    if kernel:
+        return kernel(*varlen.lowered(q, k, v), spans, scaling, sliding_window)[None], None
+    return gathered(q, k, v, spans, scaling, dropout, sliding_window)[None], None
+
+
+def gathered(
+    query: Tensor, key: Tensor, value: Tensor, spans: Spans, scaling: float | None, dropout: float, window: int | None
+) -> Tensor:
+    """[T, H, D] each -> [T, H, D], by groups of like length."""
     kept = []
     for index, own in zip(spans.index, spans.own, strict=True):
-        q, k, v = (part.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2) for part in rows)
-        found = causal(q, k, v, scaling, dropout, sliding_window)
+        q, k, v = (
+            part.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2)
+            for part in (query, key, value)
+        )
+        found = causal(q, k, v, scaling, dropout, window)
         kept.append(found.transpose(1, 2).flatten(0, 1).index_select(0, own))
-    return torch.cat(kept).index_select(0, spans.order)[None], None
+    return torch.cat(kept).index_select(0, spans.order)
 
 
 def causal(
