@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-CHUNK = 1 << 22  # logits held at a time: 16 MB in fp32, near the size of a cache
+CHUNK = 1 << 22  # logits held at a time: 16 MB in fp32, near the size of a CPU's cache
+WIDE_CHUNK = 1 << 27  # elsewhere: 512 MB; a GPU's matrix units are full from about a thousand rows of 150,000 words
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         d_weight = torch.zeros_like(weight, dtype=torch.float32) if weight.requires_grad else None
         d_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and bias.requires_grad else None
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        step = max(1, CHUNK // weight.shape[0])
+        step = max(1, (CHUNK if hidden.device.type == "cpu" else WIDE_CHUNK) // weight.shape[0])
         for start in range(0, len(targets), step):
             rows = slice(start, start + step)
             part, slope = chunk(states[rows], matrix, bias, targets[rows], weights[rows], head)
