@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import psutil
 import pytest
 
 from tests.chat.conftest import KNOWN
@@ -176,6 +179,21 @@ def test_a_program_that_does_not_end_is_killed(
         log = Path(standin.heard[heard].split()[-1])
         assert log.is_file()
     assert not log.exists()
+
+
+def test_it_does_not_outlive_a_server_that_is_ended_while_it_loads() -> None:
+    code = (
+        "from tunesmith.serve.engines.child import start; made = start('x', ['sleep', '60'], {});"
+        "print(made.process.pid, made.log, flush=True); made.wait('http://127.0.0.1:9/health')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        pid, log = server.stdout.readline().split()
+        assert psutil.pid_exists(int(pid))
+        server.terminate()
+        assert server.wait(10) == 128 + signal.SIGTERM
+    assert not psutil.pid_exists(int(pid))
+    Path(log).unlink()
 
 
 def test_what_it_cannot_serve_is_refused_before_it_is_started(

@@ -102,6 +102,7 @@ class Child:
 
 def start(name: str, command: Sequence[str], settings: Mapping[str, str]) -> Child:
     """Start a program with these environment variables; it is ended with this process at the latest."""
+    leave_properly()
     handle, log = mkstemp(prefix=f"tunesmith-{Path(command[0]).stem}-", suffix=".log")
     with open(handle, "wb") as written:
         process = subprocess.Popen(
@@ -115,6 +116,13 @@ def start(name: str, command: Sequence[str], settings: Mapping[str, str]) -> Chi
     child = Child(name, process, Path(log))
     atexit.register(child.close)
     return child
+
+
+def leave_properly() -> None:
+    """Let SIGTERM end this process as Python ends: by default it would leave its children behind, and the GPU taken."""
+    here = threading.current_thread() is threading.main_thread()
+    if here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def healthy(url: str) -> bool:
