@@ -27,6 +27,15 @@ def serve(
     template: Annotated[
         str, typer.Option("--template", help=tr("Shipped template or .jinja file; default: the model's own."))
     ] = "",
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help=tr(
+                "What computes the answers: auto (transformers, llama.cpp), or vllm, sglang on a GPU, not tried yet."
+            ),
+        ),
+    ] = "auto",
     max_context: Annotated[
         int,
         typer.Option(
@@ -54,15 +63,18 @@ def serve(
     from tunesmith.serve.house import House
     from tunesmith.serve.limits import Limits
     from tunesmith.serve.loading import open_models
+    from tunesmith.serve.starting import program_named
 
     console = human()
     running.refuse_open_door(host, token)
     refuse_unwritable(ratings)
+    program = program_named(engine)
     limits = replace(
         Limits(), context=max_context, parallel=parallel, queue=queue, seconds=time_limit, body=max_body, drain=drain
     )
     listening = running.listen(host, port)
-    house = House(open_models(models, template, limits, lambda text: console.print(text, markup=False)), limits)
+    found = open_models(models, template, limits, lambda text: console.print(text, markup=False), program)
+    house = House(found, limits)
     house.ratings = ratings
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{listening.getsockname()[1]}"

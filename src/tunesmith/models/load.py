@@ -165,6 +165,24 @@ def load_folder(folder: Path, dtype: Dtype, quantize: "Quantize4bit | None" = No
     return cast(PreTrainedModel, model.eval())
 
 
+def outline(folder: Path) -> PreTrainedModel:
+    """A causal model without its weights: its shape and its settings."""
+    check_files(folder)
+    config = read_config(folder)
+    if config.is_encoder_decoder:
+        raise UserError(
+            tr("{folder} holds an encoder–decoder, not a causal model", folder=folder), tr("leave out --engine")
+        )
+    try:
+        with torch.device("meta"):
+            model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        if (folder / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
+    except BROKEN as error:
+        raise cannot_load(folder, error) from error
+    return cast(PreTrainedModel, model)
+
+
 def say_what_is_tied(model: Any) -> bool:
     """Let what grows or adapts the model tie the weights that are one tensor, and no others; true if there are any.
 

@@ -20,6 +20,11 @@ class Served:
     engine: Engine
     tongue: Tongue
 
+    def need_logits(self, field: str) -> None:
+        """Raise ApiError where the engine keeps to itself what `field` of a request asks for."""
+        if not self.engine.shows_logits:
+            raise ApiError(400, f"{self.id} runs on {self.engine.name}, which does not show its logits", field)
+
 
 @dataclass(slots=True)
 class House:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tunesmith.artifact import MANIFEST
 from tunesmith.chat import Continuation, Sampling, end_ids, generate, open_renderer
@@ -14,19 +14,32 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.adapted import prompt_length
 from tunesmith.models.llamacpp import open_gguf
-from tunesmith.models.load import BROKEN, brief, load_model, load_tokenizer, locate, positions, read_object
+from tunesmith.models.load import (
+    ADAPTER,
+    BROKEN,
+    brief,
+    load_model,
+    load_tokenizer,
+    locate,
+    outline,
+    positions,
+    read_object,
+)
 from tunesmith.models.opening import opening
 from tunesmith.proof import Proof, require
 from tunesmith.serve.engines.base import Ask, Engine
 from tunesmith.serve.engines.continuous import ContinuousEngine
 from tunesmith.serve.engines.draw import EngineError
 from tunesmith.serve.engines.llamacpp import LlamaDecoder, LlamaTongue, gguf_file
+from tunesmith.serve.engines.programs import Program
 from tunesmith.serve.engines.serial import SerialDecoder
 from tunesmith.serve.engines.slots import SlotEngine
 from tunesmith.serve.house import Served
 from tunesmith.serve.limits import Limits
+from tunesmith.serve.starting import start_engine
 from tunesmith.serve.tongue import TokenizerTongue, Tongue
 from tunesmith.text.recorded import prove_recorded
+from tunesmith.text.render import Renderer
 
 GOLDEN = "golden.json"  # beside an export: prompts and answers that were recorded as it was verified
 CONTEXT = 4096  # tokens, where the model allows as many
@@ -36,11 +49,22 @@ CLOSE = 1e-2  # nats: two tokens as near as this may change places where sums ar
 Say = Callable[[str], None]
 
 
-def open_models(names: Sequence[str], template: str, limits: Limits, say: Say) -> dict[str, Served]:
-    """Every model, by a name of its own."""
+def open_models(
+    names: Sequence[str], template: str, limits: Limits, say: Say, program: Program | None = None
+) -> dict[str, Served]:
+    """Every model, by a name of its own. `program`: what computes the answers in place of this process."""
+    if program and len(names) > 1:
+        raise UserError(
+            tr(
+                "{engine} claims a whole GPU for one model, and {count} are named",
+                engine=program.name,
+                count=len(names),
+            ),
+            tr("serve one model, or leave out --engine"),
+        )
     found: dict[str, Served] = {}
     for name in names:
-        served = open_model(name, unused(short(name), found), template, limits, say)
+        served = open_model(name, unused(short(name), found), template, limits, say, program)
         found[served.id] = served
     return found
 
@@ -55,19 +79,24 @@ def unused(wanted: str, used: dict[str, Served]) -> str:
     return next(name for name in (wanted, *(f"{wanted}-{n}" for n in range(2, len(used) + 3))) if name not in used)
 
 
-def open_model(name: str, known_as: str, template: str, limits: Limits, say: Say) -> Served:
+def open_model(
+    name: str, known_as: str, template: str, limits: Limits, say: Say, program: Program | None = None
+) -> Served:
     """One model with its engine and its tokenizer, and what was proven of both."""
     tongue: Tongue
-    if file := gguf_file(name):
+    engine: Engine
+    if program:
+        tongue, longest = open_outline(name, template)
+        prove(prompt_proofs(locate(name), tongue), say)  # before the minutes that loading takes
+        context = min(limits.context or CONTEXT, longest)
+        engine = start_engine(program, locate(name), tongue, context, limits.parallel, say)
+    elif file := gguf_file(name):
         tongue, engine = open_llama(file, template, limits)
-        proofs = prompt_proofs(file.parent, tongue)
+        prove(prompt_proofs(file.parent, tongue), say)
     else:
-        words, model = open_torch(name, template)
-        engine, proof = engine_for(model, words, limits)
-        tongue, proofs = words, [proof, *prompt_proofs(locate(name), words)]
-    for made in proofs:
-        say(f"  {'✓' if made.passed else '✗'} {made.name}  {made.detail}  ({made.checked:,})")
-    require(proofs, tr("serve it with the template that it was tuned with"))
+        tongue, model = open_torch(name, template)
+        engine, proof = engine_for(model, tongue, limits)
+        prove([proof, *prompt_proofs(locate(name), tongue)], say)
     say(tr("{model}: {engine}, context {context}", model=known_as, engine=engine.name, context=engine.context))
     return Served(known_as, engine, tongue)
 
@@ -85,16 +114,43 @@ def open_llama(file: Path, template: str, limits: Limits) -> tuple[Tongue, Engin
 
 def open_torch(name: str, template: str) -> tuple[TokenizerTongue, PreTrainedModel]:
     """A folder of safetensors, an adapter on its base, or a hub id."""
-    tokenizer = load_tokenizer(name)
-    renderer = None
-    if template or tokenizer.chat_template:
-        renderer = open_renderer(name, tokenizer, template)
+    words = open_words(name, template)
     loaded: torch.nn.Module = load_model(name)
     if torch.cuda.is_available():
         loaded = loaded.cuda()
     model = cast(PreTrainedModel, loaded)
+    return tongue_of(words, model), model
+
+
+def open_words(name: str, template: str) -> tuple[PreTrainedTokenizerFast, Renderer | None]:
+    """The tokenizer of a model, and what writes conversations for it where it has a template."""
+    tokenizer = load_tokenizer(name)
+    written = template or tokenizer.chat_template
+    return tokenizer, open_renderer(name, tokenizer, template) if written else None
+
+
+def tongue_of(words: tuple[PreTrainedTokenizerFast, Renderer | None], model: PreTrainedModel) -> TokenizerTongue:
     size = int(cast(torch.nn.Embedding, model.get_input_embeddings()).num_embeddings)
-    return TokenizerTongue(tokenizer, renderer, size, frozenset(end_ids(model))), model
+    return TokenizerTongue(*words, size, frozenset(end_ids(model)))
+
+
+def open_outline(name: str, template: str) -> tuple[TokenizerTongue, int]:
+    """The words of a folder of safetensors that another program will load, and the positions of its model."""
+    folder = locate(name)
+    if (folder / ADAPTER).is_file():
+        raise UserError(
+            tr("{name} is an adapter: its weights lie beside those of its base", name=name),
+            tr("tunesmith export {name} --to merged makes one model of both; or leave out --engine", name=name),
+        )
+    words, model = open_words(name, template), outline(folder)
+    return tongue_of(words, model), positions(model)
+
+
+def prove(proofs: Sequence[Proof], say: Say) -> None:
+    """Say what was proven. Raises ProofError if anything was not."""
+    for made in proofs:
+        say(f"  {'✓' if made.passed else '✗'} {made.name}  {made.detail}  ({made.checked:,})")
+    require(proofs, tr("serve it with the template that it was tuned with"))
 
 
 def engine_for(model: PreTrainedModel, tongue: Tongue, limits: Limits) -> tuple[Engine, Proof]:

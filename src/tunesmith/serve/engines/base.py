@@ -41,8 +41,9 @@ class Step:
 class Engine(Protocol):
     """A loaded model. `answer` is called from the event loop; the rest from any thread, one call at a time.
 
-    name     how it is told
-    context  longest sequence, prompt and answer together, in tokens
+    name          how it is told
+    context       longest sequence, prompt and answer together, in tokens
+    shows_logits  whether logits pass through here: else no form can hold an answer, and `logits` has none to tell
     """
 
     @property
@@ -50,6 +51,9 @@ class Engine(Protocol):
 
     @property
     def context(self) -> int: ...
+
+    @property
+    def shows_logits(self) -> bool: ...
 
     def answer(self, ask: Ask) -> AsyncGenerator[Sequence[Step], None]:
         """Tokens as they come, at most max_new_tokens; several at once where they came faster than they were read.

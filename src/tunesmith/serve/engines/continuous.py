@@ -76,6 +76,7 @@ class ContinuousEngine:
     """A causal model without a soft prompt. `slots` answers share the passes; others wait for theirs to end."""
 
     name = "transformers, continuous batching"
+    shows_logits = True
 
     def __init__(self, model: PreTrainedModel, context: int, slots: int) -> None:
         self.model, self.context = model, context

@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
@@ -55,6 +55,7 @@ class SlotEngine:
     chosen: dict[int, int] = field(default_factory=dict)
     using: threading.Lock = field(default_factory=threading.Lock)
     thread: threading.Thread = field(init=False)
+    shows_logits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._work, name="decoder", daemon=True)

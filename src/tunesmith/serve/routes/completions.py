@@ -38,6 +38,8 @@ async def completions(request: CompletionRequest, house: TheHouse, leave: Leave)
     if request.stream and request.echo:
         raise ApiError(400, "echo cannot be streamed", "echo")
     served = house.model(request.model)
+    if request.echo and request.logprobs is not None:
+        served.need_logits("echo")
     prompts = [ids_of(prompt, served.tongue) for prompt in several(request.prompt)]
     most = 16 if request.max_tokens is None else request.max_tokens
     asks = [ask for ids in prompts for ask in asks_for(served, ids, request, most, request.logprobs)]

@@ -35,6 +35,7 @@ def form_of_answer(served: Served, request: ChatRequest, calls: ToolForm | None)
     schema = None if must_call(request) else schema_of(request)
     if schema is None and not must_call(request):
         return None
+    served.need_logits("tool_choice" if schema is None else "response_format")
     try:
         return served.tongue.grammars.form(grammar_of(schema, calls, callable_tools(request)))
     except ValueError as error:
