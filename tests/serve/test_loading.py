@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -136,8 +137,9 @@ def test_prompts_must_be_those_of_training(assistant: Path, tmp_path: Path) -> N
     record[1]["ids"][4] += 1
     other = tuned(tmp_path / "other", assistant, record)
     with pytest.raises(ProofError, match="from token 4 on") as refusal:
-        open_models([str(other)], "", LIMITS, heard.append)
+        open_models([str(same), str(other)], "", LIMITS, heard.append)
     assert refusal.value.exit_code == 3
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
 
 
 def test_another_template_than_that_of_training_is_found_out() -> None:

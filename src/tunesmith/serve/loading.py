@@ -13,7 +13,7 @@ from tunesmith.chat import Continuation, Sampling, end_ids, generate, open_rende
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.models.adapted import prompt_length
-from tunesmith.models.llamacpp import open_gguf
+from tunesmith.models.llamacpp import LlamaCpp, open_gguf
 from tunesmith.models.load import (
     ADAPTER,
     BROKEN,
@@ -63,9 +63,14 @@ def open_models(
             tr("serve one model, or leave out --engine"),
         )
     found: dict[str, Served] = {}
-    for name in names:
-        served = open_model(name, unused(short(name), found), template, limits, say, program)
-        found[served.id] = served
+    try:
+        for name in names:
+            served = open_model(name, unused(short(name), found), template, limits, say, program)
+            found[served.id] = served
+    except BaseException:  # the threads of those that are open would keep the process from its end
+        for served in found.values():
+            served.engine.close()
+        raise
     return found
 
 
@@ -87,21 +92,23 @@ def open_model(
     engine: Engine
     if program:
         tongue, longest = open_outline(name, template)
-        prove(prompt_proofs(locate(name), tongue), say)  # before the minutes that loading takes
+        prove(prompt_proofs(locate(name), tongue), say)
         context = min(limits.context or CONTEXT, longest)
         engine = start_engine(program, locate(name), tongue, context, limits.parallel, say)
     elif file := gguf_file(name):
-        tongue, engine = open_llama(file, template, limits)
+        tongue, llama = open_llama(file, template, limits)
         prove(prompt_proofs(file.parent, tongue), say)
+        engine = SlotEngine(LlamaDecoder(llama))
     else:
         tongue, model = open_torch(name, template)
+        prove(prompt_proofs(locate(name), tongue), say)
         engine, proof = engine_for(model, tongue, limits)
-        prove([proof, *prompt_proofs(locate(name), tongue)], say)
+        prove([proof], say)
     say(tr("{model}: {engine}, context {context}", model=known_as, engine=engine.name, context=engine.context))
     return Served(known_as, engine, tongue)
 
 
-def open_llama(file: Path, template: str, limits: Limits) -> tuple[Tongue, Engine]:
+def open_llama(file: Path, template: str, limits: Limits) -> tuple[Tongue, LlamaCpp]:
     """A GGUF file, its own template and tokenizer."""
     if template:
         raise UserError(
@@ -109,7 +116,7 @@ def open_llama(file: Path, template: str, limits: Limits) -> tuple[Tongue, Engin
             tr("leave out --template"),
         )
     llama = open_gguf(file, limits.context or CONTEXT, limits.parallel + 1, threads=torch.get_num_threads())
-    return LlamaTongue(llama), SlotEngine(LlamaDecoder(llama))
+    return LlamaTongue(llama), llama
 
 
 def open_torch(name: str, template: str) -> tuple[TokenizerTongue, PreTrainedModel]:
