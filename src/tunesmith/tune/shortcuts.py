@@ -13,11 +13,12 @@ from tunesmith.models.adapted import bare
 from tunesmith.models.attention import NAME, take_over
 from tunesmith.models.compiled import compile_layers
 from tunesmith.models.load import brief
+from tunesmith.models.tied import add_in_place
 from tunesmith.objectives.base import Objective
 from tunesmith.proof import Proof
 from tunesmith.recipe import LossPer
 from tunesmith.tune.feed import Layout, collate
-from tunesmith.tune.parallel import agreed, compute, local
+from tunesmith.tune.parallel import agreed, compute, local, running
 
 LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
 FLOOR = 1e-2  # a tensor whose gradient is under this share of the largest is measured against that share
@@ -78,6 +79,7 @@ def choose(
         packing = False
         tried.append(tr("not {way} ({why})", way=tr("packing"), why=tr("an encoder's rows stand alone")))
     packing = packing and take_over(inner)
+    tied = [] if running() else add_in_place(inner)
     for way in BEST_FIRST:
         if way.packed > packing or way.shared > (sharing and not drops(model)):
             continue
@@ -90,6 +92,8 @@ def choose(
         tried.append(tr("not {way} ({why})", way=way, why=why))
     else:
         apart = 0.0  # the plain way is what the others are measured against
+        for handle in tied:
+            handle.remove()
     if packing and not found.packed:
         inner.set_attn_implementation(own)
     model.zero_grad(set_to_none=True)
@@ -104,6 +108,8 @@ def choose(
 def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
     """The way that an interrupted run went."""
     way = Way(**known)
+    if way != PLAIN and not running():
+        add_in_place(bare(model))
     if way.packed:
         take_over(bare(model))
     if way.compiled:
