@@ -5,6 +5,7 @@ import torch
 from bench.workers.meter import Meter, given, sizes
 from tunesmith.batch import Example
 from tunesmith.models.load import load_model
+from tunesmith.models.surgery.lora import Lora
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.recipe import Budget
 from tunesmith.recipe import Lora as Adapter
@@ -19,8 +20,6 @@ def main() -> None:
     torch.set_num_threads(settings["threads"])
     model, batch = load_model(settings["model"]), settings["batch"]
     if settings["lora"]:
-        from tunesmith.models.surgery.lora import Lora  # brings peft, whose memory full tuning does without
-
         model = Lora(Adapter(rank=8, alpha=16))(model)
     examples = [
         Example(tuple(row["ids"]), (0.0,) * row["read"] + (1.0,) * (len(row["ids"]) - row["read"])) for row in rows

@@ -72,6 +72,8 @@ def choose(
     """
     model.eval()
     inner = bare(model)
+    if not running():
+        add_in_place(inner)
     own = inner.config._attn_implementation
     alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
     found, least, tried = PLAIN, 0.0, []
@@ -79,7 +81,6 @@ def choose(
         packing = False
         tried.append(tr("not {way} ({why})", way=tr("packing"), why=tr("an encoder's rows stand alone")))
     packing = packing and take_over(inner)
-    tied = [] if running() else add_in_place(inner)
     for way in BEST_FIRST:
         if way.packed > packing or way.shared > (sharing and not drops(model)):
             continue
@@ -92,8 +93,6 @@ def choose(
         tried.append(tr("not {way} ({why})", way=way, why=why))
     else:
         apart = 0.0  # the plain way is what the others are measured against
-        for handle in tied:
-            handle.remove()
     if packing and not found.packed:
         inner.set_attn_implementation(own)
     model.zero_grad(set_to_none=True)
@@ -108,7 +107,7 @@ def choose(
 def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
     """The way that an interrupted run went."""
     way = Way(**known)
-    if way != PLAIN and not running():
+    if not running():
         add_in_place(bare(model))
     if way.packed:
         take_over(bare(model))
