@@ -62,11 +62,21 @@ bench: setup-dev bench-peers
 	$(BIN)/python -m bench.data --quick
 
 # The peers live in an environment of their own, so that they cannot change what we run with.
-bench-peers: .venv-peers/.setup
+bench-peers: .venv-peers/.setup .venv-peers-llamafactory/.setup
 
 .venv-peers/.setup: constraints.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'trl>=1.0' datasets
+	@touch $@
+
+# LLaMA-Factory needs an older transformers, and little of what it declares (torchaudio, torchvision, gradio) to tune.
+FACTORY := .venv-peers-llamafactory
+$(FACTORY)/.setup: constraints-llamafactory.txt
+	$(PYTHON) -m venv $(FACTORY)
+	$(FACTORY)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-llamafactory.txt \
+	  torch transformers trl peft accelerate datasets omegaconf pillow
+	$(FACTORY)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-llamafactory.txt \
+	  --no-deps llamafactory
 	@touch $@
 
 docs-check: setup-dev

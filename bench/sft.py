@@ -3,9 +3,10 @@
     make bench-peers && python -m bench.sft [--quick] [--json] [--data alpaca_data.json]
 
 A 41-million-parameter Llama shape with random weights (and a Qwen3 shape with 151,936 words for memory) is tuned on
-the same tokenized rows by our engine, by TRL and by Hugging Face's Trainer, each in processes of its own, in turn.
-Wall time on a shared machine says little, so rates are per CPU-second of the process. The physical limit is a
-matrix-product rate measured in the same run. The last line of --json is one object.
+the same tokenized rows by our engine, by TRL, by Hugging Face's Trainer and by LLaMA-Factory, each in processes of its
+own, in turn; a peer that is not installed is left out, and named. Wall time on a shared machine says little, so rates
+are per CPU-second of the process. The physical limit is a matrix-product rate measured in the same run. The last line
+of --json is one object.
 """
 
 import argparse
@@ -24,9 +25,15 @@ from bench.work import operations, prepare
 from tunesmith.models.precision import choose
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT / ".venv-peers/bin/python"
+WORKERS = ROOT / "bench/workers"
+PEERS = [str(ROOT / ".venv-peers/bin/python"), str(WORKERS / "peer.py")]
+FACTORY = [str(ROOT / ".venv-peers-llamafactory/bin/python"), str(WORKERS / "factory.py")]
 BATCH, LR, THREADS = 16, 1e-4, 2
-CONTENDERS = ("ours", "trl", "trl_packing", "trl_padding_free", "hf_grouped")
+CONTENDERS = {
+    "ours": [sys.executable, "-m", "bench.workers.ours"],
+    **dict.fromkeys(("trl", "trl_packing", "trl_padding_free", "hf_grouped"), PEERS),
+    **dict.fromkeys(("llamafactory", "llamafactory_neat_packing"), FACTORY),
+}
 
 
 def run(folder: Path, which: str, model: str, precision: str, steps: int, lora: bool) -> dict[str, Any] | None:
@@ -36,11 +43,8 @@ def run(folder: Path, which: str, model: str, precision: str, steps: int, lora: 
         "lr": LR, "threads": THREADS, "lora": lora, "out": str(folder / "out"),
     }  # fmt: skip
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    ours = [sys.executable, "-m", "bench.workers.ours"]
-    command = ours if which == "ours" else [str(PEERS), str(ROOT / "bench/workers/peer.py")]
-    done = subprocess.run(
-        [*command, str(folder), "settings.json"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = [*CONTENDERS[which], str(folder), "settings.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not found:
         print(f"{which}: failed\n{done.stderr[-2000:]}", file=sys.stderr)
@@ -62,11 +66,16 @@ def product_rate(precision: str) -> float:
     return 10 * 2 * 2048 * 512 * 1536 / best
 
 
+def installed() -> list[str]:
+    """The contenders that can run here."""
+    return [which for which, (python, *_) in CONTENDERS.items() if Path(python).exists()]
+
+
 def rates(folder: Path, precision: str, rounds: int, steps: int, lora: bool) -> dict[str, list[dict[str, Any]]]:
     """All contenders in turn, `rounds` times; peers only where they are installed."""
     found: dict[str, list[dict[str, Any]]] = {}
     for turn in range(rounds):
-        for which in CONTENDERS if PEERS.exists() else ("ours",):
+        for which in installed():
             print(f"round {turn + 1} of {rounds}: {which}", file=sys.stderr)
             result = run(folder, which, "llama", precision, steps, lora)
             if result:
@@ -77,7 +86,6 @@ def rates(folder: Path, precision: str, rounds: int, steps: int, lora: bool) -> 
 def summary(found: dict[str, list[dict[str, Any]]], peak: float, facts: dict[str, Any]) -> dict[str, Any]:
     """The object that --json ends with."""
     rate = {which: statistics.median(result["rate"] for result in results) for which, results in found.items()}
-    ours = found["ours"][0]
     peers = {which: value for which, value in rate.items() if which != "ours"}
     share = facts["supervised"]
     told: dict[str, Any] = {
@@ -86,7 +94,8 @@ def summary(found: dict[str, list[dict[str, Any]]], peak: float, facts: dict[str
         "best_peer": max(peers, key=peers.__getitem__) if peers else None,
         "mfu": round(rate["ours"] * operations(1) / peak, 3),
         "mfu_computed": round(rate["ours"] * operations(1, share) / peak, 3),
-        "loss_gap": abs(ours["losses"][0] - found["trl"][0]["losses"][0]) if "trl" in found else None,
+        "loss_gap": gap(found, "trl"),
+        "loss_gap_llamafactory": gap(found, "llamafactory"),
         "tokens_per_cpu_second": {which: round(value, 1) for which, value in rate.items()},
         "supervised_tokens_per_cpu_second": {
             which: round(statistics.median(result["supervised_rate"] for result in results), 1)
@@ -99,9 +108,16 @@ def summary(found: dict[str, list[dict[str, Any]]], peak: float, facts: dict[str
     return told | {"work": facts}
 
 
+def gap(found: dict[str, list[dict[str, Any]]], peer: str) -> float | None:
+    """How far our loss at the first step, on the same rows in the same order, is from a peer's."""
+    if peer not in found:
+        return None
+    return abs(found["ours"][0]["losses"][0] - found[peer][0]["losses"][0])
+
+
 def memory(folder: Path, precision: str) -> dict[str, Any]:
     """Peak memory of one step with 151,936 words, ours and TRL's default, in bytes of resident memory."""
-    if not PEERS.exists():
+    if "trl" not in installed():
         return {"memory_ratio": None}
     ours, trl = (run(folder, which, "qwen", precision, 1, False) for which in ("ours", "trl"))
     if not ours or not trl:
@@ -122,13 +138,16 @@ def main() -> None:
     options = parser.parse_args()
     precision = options.precision or choose("auto", torch.device("cpu"))
     rounds, steps = (1, 3) if options.quick else (3, 6)
+    absent = [which for which in CONTENDERS if which not in installed()]
+    if absent:
+        print(f"not installed (make bench-peers), left out: {', '.join(absent)}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         facts = prepare(folder, BATCH * steps, options.data)
         before = product_rate(precision)
         found = rates(folder, precision, rounds, steps, options.lora)
         peak = max(before, product_rate(precision))
-        told = {"precision": precision, **summary(found, peak, facts), **memory(folder, precision)}
+        told = {"precision": precision, "left_out": absent, **summary(found, peak, facts), **memory(folder, precision)}
     if options.json:
         print(json.dumps(told))
     else:

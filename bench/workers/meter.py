@@ -29,7 +29,7 @@ class Meter:
         """Print one JSON line. The first step warms up and is left out of the rates."""
         counted = range(1, min(len(self.seconds), len(tokens)))
         packages = {}
-        for name in ("torch", "transformers", "trl"):
+        for name in ("torch", "transformers", "trl", "llamafactory"):
             try:
                 packages[name] = version(name)
             except PackageNotFoundError:

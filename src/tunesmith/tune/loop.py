@@ -16,6 +16,7 @@ from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.tune import zero
+from tunesmith.tune.heap import give_back
 from tunesmith.tune.parallel import backward, clip_gradients, compute, sum_gradients, sum_over_ranks
 from tunesmith.tune.schedule import Schedule
 
@@ -87,6 +88,8 @@ def fit(
         report = summary(number, lr_at(number - 1), grad_norm, [work.objective.metrics for work in step], sums)
         refuse_non_finite(report)
         if not divided:
+            if not optimizer.state:  # the optimizer is about to make it, and a run needs the most memory from then on
+                give_back()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         yield replace(report, seconds=time.perf_counter() - start)

@@ -13,11 +13,12 @@ from tunesmith.models.adapted import bare
 from tunesmith.models.attention import NAME, take_over
 from tunesmith.models.compiled import compile_layers
 from tunesmith.models.load import brief
+from tunesmith.models.tied import add_in_place
 from tunesmith.objectives.base import Objective
 from tunesmith.proof import Proof
 from tunesmith.recipe import LossPer
 from tunesmith.tune.feed import Layout, collate
-from tunesmith.tune.parallel import agreed, compute, local
+from tunesmith.tune.parallel import agreed, compute, local, running
 
 LIMIT = 1e-4  # relative; fp32 sums in another order differ by about 1e-6
 FLOOR = 1e-2  # a tensor whose gradient is under this share of the largest is measured against that share
@@ -71,6 +72,8 @@ def choose(
     """
     model.eval()
     inner = bare(model)
+    if not running():
+        add_in_place(inner)
     own = inner.config._attn_implementation
     alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
     found, least, tried = PLAIN, 0.0, []
@@ -104,6 +107,8 @@ def choose(
 def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
     """The way that an interrupted run went."""
     way = Way(**known)
+    if not running():
+        add_in_place(bare(model))
     if way.packed:
         take_over(bare(model))
     if way.compiled:
