@@ -25,7 +25,7 @@ from tunesmith.tune.run import tune
 from tunesmith.tune.watch import Silent
 
 ROWS = {"the cat": "sat on the mat", "多语言": "模型可以回答问题", "def add": "return a + b"}
-BUDGET = Budget(epochs=50, lr=1e-2, batch_size=3, precision="fp32", checkpoint_every=10**6)
+BUDGET = Budget(epochs=80, lr=1e-2, batch_size=3, precision="fp32", checkpoint_every=10**6)
 KINDS = ["t5", "mt5", "bart"]
 
 
@@ -59,7 +59,7 @@ def test_it_learns_its_rows_by_heart_and_chats_the_answers(
     kind: str, adapter: str, template: str, tmp_path: Path, data: str
 ) -> None:
     base, out = make_base(tmp_path / "base", kind), tmp_path / "out"
-    budget = replace(BUDGET, epochs=150, lr=2e-2) if adapter == "lora" else BUDGET
+    budget = replace(BUDGET, epochs=200, lr=2e-2) if adapter == "lora" else BUDGET
     stage = Tune(base=str(base), data=(data,), template=template, adapter=adapter, lora=Lora(rank=8), tune=budget)
     told = sft.run(stage, out, False, Silent()).summary
     assert {"R1", "R4", "serving", "padding_changes_nothing", "saved_equals_trained"} <= {

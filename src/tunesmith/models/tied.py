@@ -4,23 +4,23 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, is_grad_enabled, nn, zeros_like
+from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 
-def add_in_place(model: PreTrainedModel) -> None:
+def add_in_place(model: PreTrainedModel) -> list[RemovableHandle]:
     """Let a tied embedding add its gradient to the rows of .grad that it read.
 
     Left to autograd, a second tensor of the whole vocabulary, nearly all of it zeros, would be written and added: at
     150,000 words that is the largest of a step. Only where nothing waits for autograd to fill .grad, as what sums it
-    over processes does.
+    over processes does. Returns what takes it back.
     """
     output = model.get_output_embeddings()
     if type(output) is not nn.Linear or not output.weight.requires_grad:
-        return
+        return []
     tied = [module for module in model.modules() if type(module) is nn.Embedding and module.weight is output.weight]
     plain = [module for module in tied if module.max_norm is None and not module.scale_grad_by_freq]
-    for module in plain:
-        module.register_forward_hook(apart)
+    return [module.register_forward_hook(apart) for module in plain]
 
 
 def apart(embedding: Any, given: tuple[Tensor, ...], found: Tensor) -> Tensor:

@@ -72,10 +72,9 @@ def choose(
     """
     model.eval()
     inner = bare(model)
-    if not running():
-        add_in_place(inner)
     own = inner.config._attn_implementation
     alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
+    tied = add_in_place(inner) if not running() else []
     found, least, tried = PLAIN, 0.0, []
     if packing and any(row.encoder_ids for row in rows):
         packing = False
@@ -93,6 +92,8 @@ def choose(
         tried.append(tr("not {way} ({why})", way=way, why=why))
     else:
         apart = 0.0  # the plain way is what the others are measured against
+        for hook in tied:
+            hook.remove()
     if packing and not found.packed:
         inner.set_attn_implementation(own)
     model.zero_grad(set_to_none=True)
@@ -107,7 +108,7 @@ def choose(
 def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
     """The way that an interrupted run went."""
     way = Way(**known)
-    if not running():
+    if (way.packed or way.fused) and not running():
         add_in_place(bare(model))
     if way.packed:
         take_over(bare(model))
