@@ -1,6 +1,6 @@
 """What each quantization costs: size of the weights, and how far a trained model is from itself afterwards.
 
-    make setup-quantize && python -m bench.quantize [--json] [--model FOLDER] [--steps 400] [--rows 12000]
+    make setup-quantize && python -m bench.quantize [--json] [--model FOLDER] [--steps 20] [--rows 4000]
 
 A small base, wider than the embedded one so that its rows fill blocks of 256 weights, is made from plain text and tuned
 on practice instructions, then exported in every form that this installation can make; what is measured are the proofs
@@ -32,6 +32,7 @@ FORMS = (
 )  # fmt: skip
 SHAPE = Shape(hidden=256, layers=4, heads=4, inner=768)
 WEIGHTS = (".safetensors", ".gguf")
+IMPORTANCE = "imatrix.gguf"  # lies beside the model and is none of it
 FIGURES = ("mean_kl", "next_token_agreement", "greedy_agreement", "loss_change", "score_change")
 
 
@@ -81,11 +82,12 @@ def measured(model: str, form: tuple[str, ...], data: str, folder: Path) -> dict
     name = " ".join(form)
     print(name, file=sys.stderr)
     try:
-        settings = from_words([*words, "held_out=128", "calibration=128"])
+        settings = from_words([*words, "held_out=64", "calibration=64"])
         made = export(model, to, folder / name.replace(" ", "-"), [data], settings, Silent())
     except UserError as error:
         return {"form": name, "skipped": error.message}
-    size = sum(file.stat().st_size for file in made.out.iterdir() if file.suffix in WEIGHTS)
+    there = (file for file in made.out.iterdir() if file.suffix in WEIGHTS and file.name != IMPORTANCE)
+    size = sum(file.stat().st_size for file in there)
     proofs = {proof.name: proof.measured for proof in made.proofs}
     return {
         "form": name, "bytes": size, "seconds": made.seconds, "passed": made.passed,
@@ -115,8 +117,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", help="a tuned model; by default one is tuned")
-    parser.add_argument("--steps", type=int, default=400, help="steps of 4,096 tokens of plain text before")
-    parser.add_argument("--rows", type=int, default=12_000, help="instructions to tune on")
+    parser.add_argument("--steps", type=int, default=20, help="steps of 4,096 tokens of plain text before")
+    parser.add_argument("--rows", type=int, default=4_000, help="instructions to tune on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

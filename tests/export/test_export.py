@@ -75,7 +75,7 @@ def test_an_export_says_what_it_is(base: Path, rows: Path, tmp_path: Path, watch
     assert {file["name"] for file in told["files"]} == set(manifest["content"])
     card = (made.out / "README.md").read_text()
     assert card.startswith("---\nbase_model: ")
-    assert "| MIT | 16 |" in card
+    assert "What the model was tuned on is not known." in card
     assert "| ✓ | mean_kl |" in card
     assert str(tmp_path) not in card
     stop = json.loads((made.out / "generation_config.json").read_text())["eos_token_id"]

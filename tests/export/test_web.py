@@ -295,6 +295,31 @@ def test_a_browser_without_room_refuses_before_it_loads(browser, made):
         assert server.ranges == []
 
 
+@pytest.mark.parametrize(
+    ("locale", "told"), [("en-US", "There is no room left for the model."), ("zh-CN", "没有空间存放模型了。")]
+)
+def test_a_browser_that_runs_full_says_so_and_goes_on_once_there_is_room(browser, made, locale, told):
+    """The third piece finds no room; an estimate beforehand may promise too much."""
+    full = """
+      let left = 2;
+      const put = Cache.prototype.put;
+      Cache.prototype.put = async function (place, response) {
+        if (!String(place.url ?? place).includes("model/pieces/") || left-- > 0) return put.call(this, place, response);
+        throw new DOMException("Quota exceeded.", "QuotaExceededError");
+      };
+      window.makeRoom = () => { left = Infinity; };
+    """
+    with opened(browser, made, full, locale) as (page, server):
+        page.locator("#notice button").click()
+        page.wait_for_selector(f"text={told}")
+        assert page.locator(".send").is_disabled()
+        page.evaluate("makeRoom()")
+        page.locator("#notice button").click()  # again
+        page.locator("#notice button").click()  # load
+        page.wait_for_selector(".send:enabled", timeout=60_000)
+        assert server.ranges == [None, f"bytes={2 * PIECE}-"]
+
+
 def test_an_answer_can_be_stopped(browser, made):
     with opened(browser, made) as (page, _):
         load(page)

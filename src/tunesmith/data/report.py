@@ -82,13 +82,18 @@ def about_source(table: "Table", name: str, read: int) -> dict[str, Any]:
     }
 
 
+def closed(source: dict[str, Any]) -> dict[str, int]:
+    """Rows by licence, of the licences that forbid commercial use."""
+    licences = source.get("licences", {})
+    return {licence: count for licence, count in licences.items() if CLOSED.search(licence)}
+
+
 def warnings(source: dict[str, Any]) -> list[str]:
     """What to know before a model tuned on these rows is given away."""
-    closed = {licence: count for licence, count in source["licences"].items() if CLOSED.search(licence)}
     told = [
         tr("{source}: {count} rows are licensed {licence}: not for commercial use", source=source["name"],
            count=count, licence=licence)
-        for licence, count in closed.items()
+        for licence, count in closed(source).items()
     ]  # fmt: skip
     if source["no_licence"]:
         told.append(tr("{source}: {count} rows state no licence", source=source["name"], count=source["no_licence"]))

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
+from tunesmith.data.report import closed, warnings
 from tunesmith.export.lineage import Ancestor
+from tunesmith.export.sources import Source
 from tunesmith.messages import tr
 from tunesmith.proof import Proof
 
@@ -17,15 +19,17 @@ SHOWN = ("lr", "epochs", "batch_size", "max_length", "schedule", "precision", "s
 @dataclass(frozen=True, slots=True)
 class Card:
     """
-    form      as --to has it                 template  name of the chat template, as training had it
-    lineage   the model first                licences  rows of the tuning data by licence; empty if unknown
-    scores    manifests of score stages      proofs    of merging and of the export
+    form      as --to has it
+    lineage   the model first
+    data      sources of all that it and its ancestors were tuned on; empty if unknown
+    scores    manifests of score stages
+    proofs    of merging and of the export
     """
 
     title: str
     form: str
     lineage: Sequence[Ancestor]
-    licences: dict[str, int]
+    data: Sequence[Source]
     scores: Sequence[dict[str, Any]]
     proofs: Sequence[Proof]
     merge: dict[str, Any] | None
@@ -45,7 +49,7 @@ class Card:
         return [
             section(tr("Lineage"), table([tr("model"), "sha256", tr("licence")], map(ancestor_row, self.lineage))),
             *(section(tr("Tuned: {name}", name=name), text) for name, text in made),
-            section(tr("Licences of the data"), licence_table(self.licences)),
+            section(tr("Data"), data_text(self.data)),
             section(tr("Scores"), score_table(self.scores)),
             section(tr("Merge"), merge_text(self.merge)),
             section(tr("Verification"), proof_table(self.proofs)),
@@ -58,6 +62,8 @@ def front_matter(card: Card) -> str:
     root = card.lineage[-1]
     licence = next((one.licence for one in card.lineage if one.licence), "")
     front: dict[str, Any] = {"pipeline_tag": "text-generation", "tags": ["tunesmith", card.form]}
+    if any(closed(one) for one in card.data):
+        licence = "other"  # the base's own would promise more than the data allows
     if licence:
         front["license"] = licence
     if len(card.lineage) > 1:
@@ -79,7 +85,7 @@ def cell(value: object) -> str:
 
 
 def ancestor_row(one: Ancestor) -> tuple[str, str, str]:
-    return one.name, f"`{one.sha256[:16]}`" if one.sha256 else "–", one.licence or "–"
+    return one.name, f"`{one.sha256[:16]}`" if one.sha256 else "–", one.licence or tr("unknown")
 
 
 def tuning(one: Ancestor) -> tuple[str, str]:
@@ -102,11 +108,25 @@ def tuning(one: Ancestor) -> tuple[str, str]:
     return one.name, table([tr("setting"), tr("value")], [row for row in rows if row[1] != ""])
 
 
-def licence_table(licences: dict[str, int]) -> str:
-    if not licences:
-        return tr("The data was not there when this was exported, so its licences are not known.")
-    ordered = sorted(licences.items(), key=lambda pair: -pair[1])
-    return table([tr("licence"), tr("rows")], [(name or tr("not stated"), f"{count:,}") for name, count in ordered])
+def data_text(sources: Sequence[Source]) -> str:
+    """Each source with its licences and generators, and what to know before the model is given away."""
+    if not sources:
+        return tr("What the model was tuned on is not known.")
+    head = [tr("source"), tr("rows"), tr("licence"), tr("answers written by")]
+    rows = [
+        (one["name"], f"{one['kept']:,}", shares(one, "licence"), shares(one, "generator"))
+        if "kept" in one
+        else (one["name"], *[tr("unknown")] * 3)
+        for one in sources
+    ]
+    warned = [f"- ⚠ {warning}" for one in sources if "kept" in one for warning in warnings(one)]
+    return "\n\n".join(filter(None, [table(head, rows), "\n".join(warned)]))
+
+
+def shares(source: Source, what: str) -> str:
+    """ "MIT (16), unknown (3)"."""
+    found = [*source[f"{what}s"].items(), (tr("unknown"), source[f"no_{what}"])]
+    return ", ".join(f"{name} ({count:,})" for name, count in found if count)
 
 
 def score_table(scores: Sequence[dict[str, Any]]) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import heapq
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,15 +18,11 @@ FEWEST = 8  # conversations, of which half are verified with
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """
-    inputs    for each path the sha256 of its content
-    licences  rows by what they say of their licence; "" where they say nothing
-    """
+    """`inputs`: for each path the sha256 of its content."""
 
     held_out: tuple[Conversation, ...] = ()
     calibration: tuple[Conversation, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
-    licences: dict[str, int] = field(default_factory=dict)
 
     @property
     def enough(self) -> bool:
@@ -37,19 +32,18 @@ class Data:
 
 def read(paths: Sequence[str], format: str, held_out: int, calibration: int) -> Data:
     """Two parts of the data that share no row, drawn by the content of the rows, whatever their order."""
-    inputs, licences = take(paths).hashes, Counter[str]()
-    found = draw(usable(formats.read(paths, format), licences), held_out + calibration)
+    inputs = take(paths).hashes
+    found = draw(usable(formats.read(paths, format)), held_out + calibration)
     border = min(held_out, len(found) // 2)
-    return Data(tuple(found[:border]), tuple(found[border:]), inputs, dict(licences))
+    return Data(tuple(found[:border]), tuple(found[border:]), inputs)
 
 
-def usable(records: Iterator[Record | Refusal], licences: Counter[str]) -> Iterator[Conversation]:
-    """Conversations in words that end with an answer, without tools and thinking. Licences are counted on the way."""
+def usable(records: Iterator[Record | Refusal]) -> Iterator[Conversation]:
+    """Conversations in words that end with an answer, without tools and thinking."""
     for record in records:
         if isinstance(record, Refusal):
             continue
         conversation = record.conversation if isinstance(record, Rated) else record
-        licences[getattr(conversation, "licence", "")] += 1
         if isinstance(conversation, Conversation) and is_plain(conversation):
             yield conversation
 

@@ -20,6 +20,7 @@ from tunesmith.export.conversations import FEWEST, Data
 from tunesmith.export.lineage import called, manifest_of, scores, trace
 from tunesmith.export.order import Order
 from tunesmith.export.settings import Settings
+from tunesmith.export.sources import sources
 from tunesmith.export.target import Target, Work
 from tunesmith.export.torch_subject import TorchSubject, open_torch
 from tunesmith.export.verify import compare
@@ -137,7 +138,7 @@ def gather(model: str, data: Sequence[str], settings: Settings, watch: Watch) ->
         watch.say(tr("verifying with the data that it was tuned on: {paths}", paths=", ".join(known)))
         return found
     watch.say(tr("no data to verify with: asking {count} prompts of our own", count=len(conversations.own_prompts())))
-    return Data(inputs=found.inputs, licences=found.licences)
+    return Data(inputs=found.inputs)
 
 
 def make_cases(reference: TorchSubject, data: Data, settings: Settings, watch: Watch) -> list[Case]:
@@ -174,7 +175,8 @@ def write_and_verify(order: Order, whole: Whole, folder: Path) -> list[Proof]:
 def document(order: Order, whole: Whole, proofs: Sequence[Proof], folder: Path) -> None:
     """The model card, and the manifest with the hash of every file."""
     lineage, model = trace(order.model), order.model
-    card = Card(called(model), order.to, lineage, order.data.licences, scores(model), proofs, whole.report)
+    data = [one for ancestor in lineage for one in sources(ancestor.manifest)]
+    card = Card(called(model), order.to, lineage, data, scores(model), proofs, whole.report)
     write_text(folder / "README.md", card.write())
     manifest = {
         "kind": "export",

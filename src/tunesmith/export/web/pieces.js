@@ -42,12 +42,22 @@ async function fetchFile(store, file, length, told) {
     const hash = file.pieces[found.length];
     const from = found.length * length;
     if ((await sha256(bytes)) !== hash) throw broken(file, from, from + length);
-    await store.put(place(hash), new Response(bytes));
+    await keep(store, hash, bytes);
     told(bytes.byteLength);
     found.push(await (await store.match(place(hash))).blob()); // on disk, not in memory
     if (found.length === file.pieces.length) return found;
   }
   throw broken(file, found.length * length, file.size);
+}
+
+/** Keep a piece; the pieces before it stay where the browser has no room for this one. */
+async function keep(store, hash, bytes) {
+  try {
+    await store.put(place(hash), new Response(bytes));
+  } catch (error) {
+    if (error.name !== "QuotaExceededError") throw error;
+    throw new Error(words("full"), { cause: error });
+  }
 }
 
 function broken({ name, size }, from, to) {

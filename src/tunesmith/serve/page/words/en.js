@@ -55,6 +55,7 @@ export const en = {
   you: "You",
   // On the device
   broken: "{file} is not the file that was exported (bytes {from} to {to} differ). Copy the whole export again.",
+  full: "There is no room left for the model. Make some on this device, or leave the private window; what was loaded is kept.",
   insecure: "Browsers run this page only from https or from this machine (localhost).",
   load: "Load {size}",
   loadAnyway: "Load anyway",

@@ -55,6 +55,7 @@ export const zh = {
   you: "您",
   // 设备上运行
   broken: "{file} 与导出的文件不同（第 {from} 到 {to} 字节）。请重新复制整个导出文件夹。",
+  full: "没有空间存放模型了。请在本设备上腾出空间，或不用隐私窗口；已加载的部分会保留。",
   insecure: "浏览器只允许通过 https 或本机（localhost）运行此页面。",
   load: "加载 {size}",
   loadAnyway: "仍然加载",
