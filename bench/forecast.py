@@ -1,12 +1,14 @@
 """What `tune --plan` foretells against what the run then takes: seconds of all steps, and peak memory.
 
-    python -m bench.forecast [--json]
+    python -m bench.forecast [--rounds 5] [--json]
 
-The embedded base on generated instructions, in processes of their own; a ratio of 1 is a forecast that came true.
+The embedded base on generated instructions, in processes of their own, a forecast right before each run; a ratio of 1
+is a forecast that came true.
 """
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,25 +36,37 @@ def tune(*words: str) -> dict[str, Any]:
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        data = str(rows(folder))
-        foretold = tune("--data", data, "--plan")
-        took = tune("--data", data, "--out", str(folder / "out"))
-        log = [json.loads(line) for line in (folder / "out/log.jsonl").read_text().splitlines()]
+def round_of(folder: Path, data: str, number: int) -> dict[str, float]:
+    """Forecast and run, one after the other, and foretold over taken."""
+    out = folder / f"out-{number}"
+    foretold = tune("--data", data, "--plan")
+    took = tune("--data", data, "--out", str(out))
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     seconds = sum(line["seconds"] for line in log)
-    told = {
+    return {
         "steps": len(log),
         "seconds_foretold": round(foretold["seconds"], 1),
         "seconds_taken": round(seconds, 1),
         "seconds_ratio": round(foretold["seconds"] / seconds, 3),
         "memory_ratio": round(foretold["peak_memory_bytes"] / took["metrics"]["peak_memory_bytes"], 3),
     }
-    print(json.dumps(told) if options.json else "\n".join(f"{key:18} {value}" for key, value in told.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = str(rows(folder))
+        rounds = []
+        for number in range(options.rounds):
+            rounds.append(round_of(folder, data, number))
+            print("  ".join(f"{key} {value}" for key, value in rounds[-1].items()), file=sys.stderr, flush=True)
+    medians = {key: statistics.median(each[key] for each in rounds) for key in ("seconds_ratio", "memory_ratio")}
+    told = {**medians, "rounds": rounds}
+    print(json.dumps(told) if options.json else "\n".join(f"median {key:14} {value}" for key, value in medians.items()))
 
 
 if __name__ == "__main__":
