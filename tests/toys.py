@@ -1,5 +1,6 @@
 """Tiny models, tokenizers and rows, made on the spot."""
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,6 +103,9 @@ def unigram_tokenizer(texts: Sequence[str] = TEXTS) -> PreTrainedTokenizerFast:
         vocab_size=BYTES, special_tokens=special, unk_token="<unk>", show_progress=False, n_sub_iterations=1
     )
     made.train_from_iterator(texts, trainer)
+    learnt = json.loads(made.to_str())["model"]["vocab"]  # those about as likely as each other come in any order
+    ordered = sorted((piece, round(score, 3)) for piece, score in learnt[len(special) :])
+    made.model = models.Unigram([(name, 0.0) for name in special] + ordered, unk_id=2)
     pad, end, unknown = special
     return PreTrainedTokenizerFast(
         tokenizer_object=made, clean_up_tokenization_spaces=False, pad_token=pad, eos_token=end, unk_token=unknown

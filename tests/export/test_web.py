@@ -1,6 +1,7 @@
 """The exported page runs the model in a real browser, says what llama.cpp says, and needs no network afterwards."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -253,7 +254,8 @@ def test_what_the_browser_kept_is_checked_again(browser, made):
               await store.put((await store.keys())[0], new Response("damaged"));
             }"""
         )
-        page.reload()
+        with page.expect_response(re.compile("model.gguf"), timeout=60_000):
+            page.reload()
         page.wait_for_selector(".send:enabled", timeout=60_000)
         assert server.ranges == [None, None]
 

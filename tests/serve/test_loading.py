@@ -136,10 +136,11 @@ def test_prompts_must_be_those_of_training(assistant: Path, tmp_path: Path) -> N
         served.engine.close()
     record[1]["ids"][4] += 1
     other = tuned(tmp_path / "other", assistant, record)
+    running = set(threading.enumerate())
     with pytest.raises(ProofError, match="from token 4 on") as refusal:
         open_models([str(same), str(other)], "", LIMITS, heard.append)
     assert refusal.value.exit_code == 3
-    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    assert {thread for thread in threading.enumerate() if not thread.daemon} <= running
 
 
 def test_another_template_than_that_of_training_is_found_out() -> None:

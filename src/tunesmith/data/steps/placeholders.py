@@ -12,7 +12,7 @@ from tunesmith.records import Conversation, Message
 
 NOTHING = re.compile(r"\A[\s<\[(]*(?:no[ _]?input|nan|n/?a|null|无输入|没有输入|无)[\s>\]).。]*\Z", re.IGNORECASE)
 NO_INPUT = re.compile(
-    r"\n+(?:input|输入) ?[:：]\s*[<\[(]?(?:no[ _]?input|nan|n/?a|null|无输入|无)[>\])]?[.。]?\s*\Z", re.IGNORECASE
+    r"(?:\n+(?:input|输入) ?[:：]\s*[<\[(]?(?:no[ _]?input|nan|n/?a|null|无输入|无)[>\])]?[.。]?\s*)+\Z", re.IGNORECASE
 )
 NO_OUTPUT = re.compile(
     r"\A(?:\s*<no[ _]?output>|[\s<\[(]*(?:no[ _]?(?:in|out)put|nan|n/?a|null|无输出|无输入)[\s>\]).。]*\Z)", re.I
