@@ -25,7 +25,7 @@ def test_it_counts_the_steps_tokens_and_parameters_of_the_run(adapter: str, base
     assert found.steps == done.metrics["steps"] == 6
     assert found.tokens == 2 * sum(map(len, job(base).examples))
     assert found.trainable_parameters == done.metrics["trainable_parameters"]
-    assert found.seconds == pytest.approx(found.tokens / found.tokens_per_second)
+    assert found.step_seconds == pytest.approx(found.tokens / found.tokens_per_second)
     assert json.loads(json.dumps(found.to_json()))["way"] == found.way
 
 
@@ -52,6 +52,17 @@ def test_nothing_is_kept_and_the_run_after_it_is_the_same(base: Path, tmp_path: 
     assert (tmp_path / "one" / MANIFEST).is_file()
 
 
-def test_the_largest_step_comes_first_and_then_middling_ones() -> None:
-    assert chosen([5, 9, 1, 7, 3]) == [1, 0, 3, 1, 1, 1]
-    assert chosen([4]) == [0] * 6
+def test_the_largest_step_comes_first_and_then_some_of_every_size() -> None:
+    counts = [5, 9, 1, 7, 3, 8, 2, 6]
+    assert [counts[place] for place in chosen(counts)[:8]] == [9, 6, 3, 8, 2, 7, 5, 9]
+    assert set(chosen([4])) == {0}
+
+
+def test_evaluations_and_checkpoints_are_foretold_where_the_run_has_them(base: Path, tmp_path: Path) -> None:
+    """Seconds of each part are those of one times how often it comes, and the parts are the whole."""
+    plain = forecast(job(base, budget={"checkpoint_every": 100}), SILENT)
+    assert plain.evaluation_seconds == plain.checkpoint_seconds == 0
+    assert plain.seconds == plain.step_seconds
+    busy = forecast(job(base, budget={"checkpoint_every": 2, "eval_share": 0.3, "eval_every": 1}), SILENT)
+    assert busy.evaluation_seconds > 0 < busy.checkpoint_seconds
+    assert busy.seconds == busy.step_seconds + busy.evaluation_seconds + busy.checkpoint_seconds

@@ -134,19 +134,33 @@ class Course:
 
     def after(self, report: Report, steps: int) -> None:
         """Log the step; measure and keep what is due."""
-        if self.ema:
-            self.ema.update(self.model)
-        self.log(replace(report, mfu=self.ideal.seconds(report.tokens, report.encoder_tokens) / report.seconds))
+        self.note(report)
         self.state = replace(self.state, step=report.step)
         ends = report.step == steps
-        epoch = math.ceil(len(self.train) / self.budget.batch_size)
-        better = False
-        if self.held and (ends or report.step % (self.budget.eval_every or epoch) == 0):
-            better = self.evaluate(report.step)
-        if not ends and (better or report.step % (self.budget.checkpoint_every or epoch) == 0):
+        better = self.evaluation_due(report.step, steps) and self.evaluate(report.step)
+        if (better and not ends) or self.checkpoint_due(report.step, steps):
             self.checkpoint()
         elif ends or self.writer.written:
             self.settle()
+
+    def note(self, report: Report) -> None:
+        """What is done about every step."""
+        if self.ema:
+            self.ema.update(self.model)
+        self.log(replace(report, mfu=self.ideal.seconds(report.tokens, report.encoder_tokens) / report.seconds))
+
+    def evaluation_due(self, step: int, steps: int) -> bool:
+        """Whether the held-out loss is measured after this step of so many."""
+        return bool(self.held) and (step in (0, steps) or step % (self.budget.eval_every or self.epoch) == 0)
+
+    def checkpoint_due(self, step: int, steps: int) -> bool:
+        """Whether a checkpoint is due after it; a better held-out loss is a reason for one too."""
+        return step < steps and step % (self.budget.checkpoint_every or self.epoch) == 0
+
+    @property
+    def epoch(self) -> int:
+        """Steps of one."""
+        return math.ceil(len(self.train) / self.budget.batch_size)
 
     def log(self, report: Report) -> None:
         self.space.append(LOG, report.to_json())

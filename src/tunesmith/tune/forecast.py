@@ -1,11 +1,9 @@
 """What a run will take, from a few of its own steps; nothing of it is kept."""
 
-import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +13,23 @@ from tunesmith.tune.checkpoint import state_size
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.loop import fit
-from tunesmith.tune.parallel import world_size
-from tunesmith.tune.run import begin
+from tunesmith.tune.parallel import agreed, world_size
+from tunesmith.tune.run import SILENT, begin
 from tunesmith.tune.shortcuts import Way
 from tunesmith.tune.watch import Watcher, peak_memory
 from tunesmith.tune.workspace import Workspace
 
-TYPICAL = 5  # steps of middling size that are timed, after the largest one
+LONG = 10.0  # seconds of steps that are timed, after the largest one
+MANY = 24  # steps that are timed at most
+PIECE = 256 << 20  # bytes of a checkpoint that are written for the clock
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """
     tokens             read over the whole run
-    seconds            of the steps, without loading, evaluation and checkpoints
+    seconds            of training, as the run will report them: steps, evaluations, and what checkpoints hold it up
+    setup_seconds      that loading and the proofs took here, before the first step
     peak_memory_bytes  so far, the largest step and the optimizer's state included
     checkpoint_bytes   on disk, each; two are there while one is written
     """
@@ -38,6 +39,10 @@ class Forecast:
     tokens: int
     tokens_per_second: float
     seconds: float
+    step_seconds: float
+    evaluation_seconds: float
+    checkpoint_seconds: float
+    setup_seconds: float
     peak_memory_bytes: int
     checkpoint_bytes: int
     trainable_parameters: int
@@ -48,50 +53,96 @@ class Forecast:
 
 
 def forecast(job: Job, watch: Watcher) -> Forecast:
-    """Load, prove, and take the largest step and a few typical ones. Refuses what `tune` refuses."""
+    """Load, prove, and do for the clock what the run will do again and again. Refuses what `tune` refuses."""
     refuse_contradictions(job)
     refuse_unusable(job)
     with tempfile.TemporaryDirectory() as name:
         space = Workspace(Path(name) / "plan")
         space.begin(False)
+        start = time.perf_counter()
         course = begin(job, space, None, watch)
-        return measured(course)
+        setup = time.perf_counter() - start
+        course.watch = SILENT
+        return measured(course, setup)
 
 
-def measured(course: Course) -> Forecast:
+def measured(course: Course, setup: float) -> Forecast:
     plan = feed.plan(len(course.train), course.budget)
     counts = [sum(len(course.train[index]) for index in step) for step in plan]
-    seconds = time_steps(course, [plan[place] for place in chosen(counts)])
-    rates = [counts[place] / took for place, took in zip(chosen(counts)[1:], seconds[1:], strict=True)]
-    rate = statistics.median(rates)
+    places = chosen(counts)
+    seconds = time_steps(course, [plan[place] for place in places])
+    rate = sum(counts[place] for place in places[1 : len(seconds)]) / sum(seconds[1:])
+    whole = weights_size(course) + optimizer_size(course) + average_size(course)
+    steps = range(1, len(plan) + 1)
+    evaluations = sum(course.evaluation_due(step, len(plan)) for step in (0, *steps))
+    checkpoints = sum(course.checkpoint_due(step, len(plan)) for step in steps)
+    parts = {
+        "step_seconds": sum(counts) / rate,
+        "evaluation_seconds": evaluations * time_evaluation(course) if evaluations else 0.0,
+        "checkpoint_seconds": checkpoints * time_checkpoint(course, whole) if checkpoints else 0.0,
+    }
     trainable, _ = sizes(course.model)
     return Forecast(
         steps=len(plan),
         examples=len(course.train),
         tokens=sum(counts),
         tokens_per_second=rate,
-        seconds=sum(counts) / rate,
+        seconds=sum(parts.values()),
+        **parts,
+        setup_seconds=setup,
         peak_memory_bytes=peak_memory(),
-        checkpoint_bytes=weights_size(course) + optimizer_size(course) + average_size(course),
+        checkpoint_bytes=whole,
         trainable_parameters=trainable,
         way=str(Way(**course.state.way)),
     )
 
 
 def chosen(counts: Sequence[int]) -> list[int]:
-    """Places of the largest step and of some of middling size."""
+    """Places of the largest step and then of MANY others; any beginning of these is spread evenly over the sizes."""
     order = sorted(range(len(counts)), key=counts.__getitem__)
-    middle = len(order) // 2
-    return [order[-1], *(order[min(len(order) - 1, middle + place)] for place in range(TYPICAL))]
+    return [order[-1], *(order[int(halved(number) * len(order))] for number in range(1, MANY + 1))]
+
+
+def halved(number: int) -> float:
+    """1/2, 1/4, 3/4, 1/8, 5/8, 3/8, 7/8 ... for 1, 2, 3 ...: the binary digits mirrored behind the point."""
+    return float(int(f"{number:b}"[::-1], 2) / 2 ** number.bit_length())
 
 
 def time_steps(course: Course, steps: Sequence[Sequence[int]]) -> list[float]:
-    """Seconds of each of the steps, really taken."""
+    """Seconds of each of the steps, really taken: of two at least, and of more until LONG have gone by."""
     work = (course.work(step) for step in steps)
-    marks = [time.perf_counter()]
-    for _ in fit(course.model, work, course.optimizer, lambda _: 0.0, course.budget.max_grad_norm, course.precision):
-        marks.append(time.perf_counter())
-    return [after - before for before, after in pairwise(marks)]
+    budget, found = course.budget, list[float]()
+    mark = time.perf_counter()
+    for report in fit(course.model, work, course.optimizer, lambda _: 0.0, budget.max_grad_norm, course.precision):
+        course.note(report)
+        found.append(time.perf_counter() - mark)
+        if len(found) > 1 and agreed(sum(found[1:])) > LONG:
+            break
+        mark = time.perf_counter()
+    return found
+
+
+def time_evaluation(course: Course) -> float:
+    """Seconds of one look at the held-out examples and of the answers to some."""
+    start = time.perf_counter()
+    course.evaluate(0)
+    return time.perf_counter() - start
+
+
+def time_checkpoint(course: Course, whole: int) -> float:
+    """Seconds that a checkpoint of `whole` bytes holds up the training: its copy, and putting what was written in
+    place; a piece of it is written for this."""
+    piece, held = {}, 0
+    for name, tensor in course.moving().items():
+        if held < PIECE:
+            piece[name], held = tensor, held + tensor.numel() * tensor.element_size()
+    start = time.perf_counter()
+    course.writer.write(course.space.checkpoints, piece, course.state)
+    copied = time.perf_counter()
+    course.writer.wait()
+    written = time.perf_counter()
+    course.writer.finish()
+    return (copied - start + time.perf_counter() - written) * whole / held
 
 
 def optimizer_size(course: Course) -> int:
