@@ -9,7 +9,10 @@ import torch
 from tests.toys import save_base
 from tests.tune.test_run import job
 from tunesmith.artifact import MANIFEST
+from tunesmith.recipe import Budget
+from tunesmith.tune.due import Due
 from tunesmith.tune.forecast import chosen, forecast
+from tunesmith.tune.loop import Report
 from tunesmith.tune.run import SILENT, tune
 
 
@@ -66,3 +69,21 @@ def test_evaluations_and_checkpoints_are_foretold_where_the_run_has_them(base: P
     busy = forecast(job(base, budget={"checkpoint_every": 2, "eval_share": 0.3, "eval_every": 1}), SILENT)
     assert busy.evaluation_seconds > 0 < busy.checkpoint_seconds
     assert busy.seconds == busy.step_seconds + busy.evaluation_seconds + busy.checkpoint_seconds
+
+
+def test_what_is_due_is_what_the_run_does(base: Path, tmp_path: Path) -> None:
+    """Six steps, three an epoch; a better held-out loss brings a checkpoint of its own."""
+    budget = {"eval_share": 0.3, "eval_every": 2, "checkpoint_every": 5, "batch_size": 2}
+    out = tmp_path / "out"
+    seen = []
+
+    class Listing(type(SILENT)):  # type: ignore[misc]
+        def step(self, report: Report) -> None:
+            seen.append(report.step)
+
+    done = tune(job(base, budget=budget), out, watch=Listing())
+    due = Due.of(len(seen), done.metrics["examples"], True, Budget(epochs=2, **budget))  # type: ignore[arg-type]
+    evaluated = [json.loads(line)["step"] for line in (out / "eval.jsonl").read_text().splitlines()]
+    assert evaluated == [step for step in range(len(seen) + 1) if due.evaluation(step)]
+    assert due.evaluations == len(evaluated)
+    assert due.checkpoints == len({*evaluated[1:-1], *(step for step in seen[:-1] if step % 5 == 0)})

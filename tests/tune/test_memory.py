@@ -20,10 +20,10 @@ from tunesmith.tune.run import tune
 ROWS = random_examples(64, longest=60)
 
 
-def fitted(need: Need, free: float, monkeypatch: pytest.MonkeyPatch, **budget: object) -> int:
+def fitted(need: Need, free: float, monkeypatch: pytest.MonkeyPatch, keeps: bool = False, **budget: object) -> int:
     monkeypatch.setattr(memory, "measure", lambda *_: need)
     monkeypatch.setattr(memory, "available", lambda device: free)
-    return memory.fitted(tiny_model(), CrossEntropy(), Layout(0, 0), ROWS, Budget(**budget), "fp32")
+    return memory.fitted(tiny_model(), CrossEntropy(), Layout(0, 0), ROWS, Budget(**budget), "fp32", keeps)
 
 
 def test_what_fits_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +35,12 @@ def test_the_micro_batch_shrinks_to_the_memory(monkeypatch: pytest.MonkeyPatch) 
     found = fitted(Need(1e6, 1e3), 1.2e6, monkeypatch)
     assert found == 80
     assert Need(1e6, 1e3).of(found) <= memory.SPARE * 1.2e6
+
+
+def test_the_copy_that_a_checkpoint_is_written_from_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    need = Need(1e6, 1e3, kept=100_000)
+    assert fitted(need, 1.4e6, monkeypatch) == 260
+    assert fitted(need, 1.4e6, monkeypatch, keeps=True) == 60
 
 
 def test_what_was_asked_for_and_does_not_fit_is_refused_with_what_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from tunesmith.models.load import load_model
 from tunesmith.models.skeleton import skeleton
 from tunesmith.models.surgery.adapter import token_rows
 from tunesmith.recipe import Budget, Lora, Tune
-from tunesmith.tune import prepare, proofs, spread
+from tunesmith.tune import checkpoint, prepare, proofs, spread
 from tunesmith.tune.job import Job
 from tunesmith.tune.prepare import load_base
 from tunesmith.tune.run import tune
@@ -30,6 +30,12 @@ from tunesmith.tune.watch import Silent
 
 CASES = [("full", True, "none"), ("full", True, "full"), ("full", False, "full"), ("lora", True, "full")]
 CASES += [("lora", False, "none")]
+
+
+@pytest.fixture(autouse=True)
+def several_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints here are small; they shall be of many files all the same."""
+    monkeypatch.setattr(checkpoint, "FILE", 20_000)
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +191,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
 
     tune(job(base, "full", True, "none"), tmp_path / "straight")
     assert set(part(before, KillAt(11))) == {-signal.SIGKILL}
+    assert len([*(tmp_path / "out/checkpoints/last").glob("*.safetensors")]) > 2 * before[1]
     assert set(part(after, Silent())) == {0}
     assert losses(tmp_path / "out") == pytest.approx(losses(tmp_path / "straight"), rel=1e-4)
 

@@ -39,6 +39,12 @@ BUDGET = Budget(
 ADAPTERS = ["full", "lora"]
 
 
+@pytest.fixture(autouse=True)
+def several_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints here are small; they shall be of many files all the same."""
+    monkeypatch.setattr(checkpoint, "FILE", 20_000)
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_base(tmp_path_factory.mktemp("base"), attention_dropout=0.2)

@@ -32,6 +32,7 @@ from tunesmith.tune import zero
 from tunesmith.tune.parallel import from_leader, leads, local, running
 
 STATE = "state.json"
+FILE = 256 << 20  # bytes of tensors in one file: each is put together in memory before it is written
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # we tell torch so ourselves
 
 
@@ -82,10 +83,18 @@ class Writer:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
         temporary = from_leader(temporary)
-        writer = HuggingFaceStorageWriter(str(temporary), save_distributed=True)
+        writer = HuggingFaceStorageWriter(str(temporary), files(self.sizes(tensors)), save_distributed=True)
         written = async_save(tensors, storage_writer=writer, process_group=self.group, no_dist=self.group is None)
         assert isinstance(written, Future)
         self.pending = Pending(written, temporary, state)
+
+    def sizes(self, tensors: dict[str, Any]) -> dict[str, int]:
+        """Bytes of each, over all processes: some have tensors that others know nothing of."""
+        mine = {name: size_of(local(tensor)) for name, tensor in tensors.items()}
+        every: list[Any] = [mine] * (self.group.size() if self.group else 1)
+        if self.group:
+            dist.all_gather_object(every, mine, group=self.group)
+        return {name: size for some in every for name, size in some.items()}
 
     @property
     def written(self) -> bool:
@@ -111,6 +120,21 @@ class Writer:
             raise OSError(brief(error)) from error
         if leads():
             put_in_place(pending.temporary, pending.state)
+
+
+def files(sizes: Mapping[str, int]) -> dict[str, int]:
+    """For each tensor the number, from 1, of the file that it goes to: no more than FILE bytes, or one tensor."""
+    places, number, held = dict[str, int](), 1, 0
+    for name, size in sizes.items():
+        if held and held + size > FILE:
+            number, held = number + 1, 0
+        places[name], held = number, held + size
+    return places
+
+
+def copied(size: int) -> int:
+    """Bytes of host memory that a checkpoint of so many bytes takes while it is written: all of it, and a file."""
+    return size + min(size, FILE)
 
 
 def put_in_place(temporary: Path, state: State) -> None:
@@ -225,7 +249,11 @@ def begin_state(optimizer: Optimizer) -> None:
 def state_size(optimizer: Optimizer, here: bool = False) -> int:
     """Bytes of the optimizer's state; `here`, of what this process holds of it."""
     values = (local(value) if here else value for state in optimizer.state.values() for value in state.values())
-    return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
+    return sum(size_of(value) for value in values if isinstance(value, Tensor))
+
+
+def size_of(value: Tensor) -> int:
+    return value.numel() * value.element_size()
 
 
 def random_state(reader: int) -> dict[str, Tensor]:

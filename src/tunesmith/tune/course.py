@@ -1,6 +1,5 @@
 """The training part of a run: the loop, and beside it the log, the held-out loss and the checkpoints."""
 
-import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -18,6 +17,7 @@ from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
 from tunesmith.tune import checkpoint, feed, zero
 from tunesmith.tune.checkpoint import State
+from tunesmith.tune.due import Due
 from tunesmith.tune.ema import Average
 from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.feed import Layout
@@ -46,6 +46,7 @@ class Course:
     save: Saver
     watch: Watcher
     state: State
+    due: Due
     lr_ratio: float = 1.0
     optimizer: Optimizer = field(init=False)
     ema: Average | None = field(init=False)
@@ -104,7 +105,7 @@ class Course:
 
     def train_on(self) -> None:
         plan = feed.plan(len(self.train), self.budget)
-        if self.held and self.state.step == 0:
+        if self.due.evaluation(self.state.step) and self.state.step == 0:
             self.evaluate(0)
         self.watch.begin(len(plan), self.state.step)
         steps = (self.work(chosen) for chosen in plan[self.state.step :])
@@ -114,7 +115,7 @@ class Course:
         )
         with heeded() as asked:
             for report in reports:
-                self.after(report, len(plan))
+                self.after(report)
                 if report.step < len(plan) and asked():
                     self.leave()
 
@@ -132,13 +133,13 @@ class Course:
         batches = self.layout.batches(examples, data_rank(self.model), data_ranks(self.model))
         return [Work(self.objective, batches)]
 
-    def after(self, report: Report, steps: int) -> None:
+    def after(self, report: Report) -> None:
         """Log the step; measure and keep what is due."""
         self.note(report)
         self.state = replace(self.state, step=report.step)
-        ends = report.step == steps
-        better = self.evaluation_due(report.step, steps) and self.evaluate(report.step)
-        if (better and not ends) or self.checkpoint_due(report.step, steps):
+        ends = report.step == self.due.steps
+        better = self.due.evaluation(report.step) and self.evaluate(report.step)
+        if (better and not ends) or self.due.checkpoint(report.step):
             self.checkpoint()
         elif ends or self.writer.written:
             self.settle()
@@ -148,19 +149,6 @@ class Course:
         if self.ema:
             self.ema.update(self.model)
         self.log(replace(report, mfu=self.ideal.seconds(report.tokens, report.encoder_tokens) / report.seconds))
-
-    def evaluation_due(self, step: int, steps: int) -> bool:
-        """Whether the held-out loss is measured after this step of so many."""
-        return bool(self.held) and (step in (0, steps) or step % (self.budget.eval_every or self.epoch) == 0)
-
-    def checkpoint_due(self, step: int, steps: int) -> bool:
-        """Whether a checkpoint is due after it; a better held-out loss is a reason for one too."""
-        return step < steps and step % (self.budget.checkpoint_every or self.epoch) == 0
-
-    @property
-    def epoch(self) -> int:
-        """Steps of one."""
-        return math.ceil(len(self.train) / self.budget.batch_size)
 
     def log(self, report: Report) -> None:
         self.space.append(LOG, report.to_json())

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.models.surgery.base import count, sizes
 from tunesmith.tune import feed, zero
-from tunesmith.tune.checkpoint import state_size
+from tunesmith.tune.checkpoint import FILE, copied, size_of, state_size
 from tunesmith.tune.course import Course
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.loop import fit
@@ -21,7 +21,6 @@ from tunesmith.tune.workspace import Workspace
 
 LONG = 10.0  # seconds of steps that are timed, after the largest one
 MANY = 24  # steps that are timed at most
-PIECE = 256 << 20  # bytes of a checkpoint that are written for the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,8 @@ class Forecast:
     tokens             read over the whole run
     seconds            of training, as the run will report them: steps, evaluations, and what checkpoints hold it up
     setup_seconds      that loading and the proofs took here, before the first step
-    peak_memory_bytes  so far, the largest step and the optimizer's state included
+    peak_memory_bytes  so far, the largest step and the optimizer's state included; on a CPU also the copy that a
+                       checkpoint is written from
     checkpoint_bytes   on disk, each; two are there while one is written
     """
 
@@ -73,14 +73,14 @@ def measured(course: Course, setup: float) -> Forecast:
     seconds = time_steps(course, [plan[place] for place in places])
     rate = sum(counts[place] for place in places[1 : len(seconds)]) / sum(seconds[1:])
     whole = weights_size(course) + optimizer_size(course) + average_size(course)
-    steps = range(1, len(plan) + 1)
-    evaluations = sum(course.evaluation_due(step, len(plan)) for step in (0, *steps))
-    checkpoints = sum(course.checkpoint_due(step, len(plan)) for step in steps)
+    step_memory, due = peak_memory(), course.due
     parts = {
         "step_seconds": sum(counts) / rate,
-        "evaluation_seconds": evaluations * time_evaluation(course) if evaluations else 0.0,
-        "checkpoint_seconds": checkpoints * time_checkpoint(course, whole) if checkpoints else 0.0,
+        "evaluation_seconds": due.evaluations * time_evaluation(course) if due.evaluations else 0.0,
+        "checkpoint_seconds": due.checkpoints * time_checkpoint(course, whole) if due.checkpoints else 0.0,
     }
+    if due.checkpoints and course.model.device.type == "cpu":
+        step_memory += copied(whole // world_size())
     trainable, _ = sizes(course.model)
     return Forecast(
         steps=len(plan),
@@ -90,7 +90,7 @@ def measured(course: Course, setup: float) -> Forecast:
         seconds=sum(parts.values()),
         **parts,
         setup_seconds=setup,
-        peak_memory_bytes=peak_memory(),
+        peak_memory_bytes=max(peak_memory(), step_memory),
         checkpoint_bytes=whole,
         trainable_parameters=trainable,
         way=str(Way(**course.state.way)),
@@ -134,8 +134,8 @@ def time_checkpoint(course: Course, whole: int) -> float:
     place; a piece of it is written for this."""
     piece, held = {}, 0
     for name, tensor in course.moving().items():
-        if held < PIECE:
-            piece[name], held = tensor, held + tensor.numel() * tensor.element_size()
+        if held < FILE:
+            piece[name], held = tensor, held + size_of(tensor)
     start = time.perf_counter()
     course.writer.write(course.space.checkpoints, piece, course.state)
     copied = time.perf_counter()

@@ -16,10 +16,10 @@ from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
 from tunesmith.tune import zero
-from tunesmith.tune.checkpoint import begin_state, state_size
+from tunesmith.tune.checkpoint import begin_state, copied, size_of, state_size, weights
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.optimizer import make_optimizer
-from tunesmith.tune.parallel import agreed, compute
+from tunesmith.tune.parallel import agreed, compute, local
 from tunesmith.tune.watch import peak_memory
 
 MOST = 8192  # tokens; more in one pass is hardly faster
@@ -32,10 +32,11 @@ LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "me
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes at the peak of a step: `fixed`, and so many a token of the micro-batch."""
+    """Bytes at the peak of a step: `fixed`, and so many a token of the micro-batch; `kept` go into a checkpoint."""
 
     fixed: float
     per_token: float
+    kept: int = 0
 
     def of(self, tokens: int) -> float:
         return self.fixed + self.per_token * tokens
@@ -52,15 +53,19 @@ def fitted(
     rows: Sequence[Example],
     budget: Budget,
     precision: Precision,
+    keeps: bool,
 ) -> int:
     """Tokens of a micro-batch: what the budget says if it fits, or the most that does (at most MOST).
 
-    Raises UserError where what the budget says, or the longest example alone, does not fit.
+    With `keeps`, checkpoints are written beside the steps, and on a CPU their copy counts too. Raises UserError where
+    what the budget says, or the longest example alone, does not fit.
     """
     longest = max(map(len, rows))
     at_once = sum(sorted(map(len, rows))[-budget.batch_size :])  # a step has no more
     wanted = max(longest, min(budget.micro_tokens or MOST, at_once))
     need = measure(model, objective, layout, max(rows, key=len), budget, precision, wanted)
+    if keeps and model.device.type == "cpu":
+        need = replace(need, fixed=need.fixed + copied(need.kept))
     memory = SPARE * available(model.device)
     most = -round(agreed(-float(need.tokens(memory))))
     if most >= wanted:
@@ -107,8 +112,9 @@ def measure(
             peaks.append(peak_of_pass(model, objective, batch, precision))
         held = state_to_come(model, budget)
     model.zero_grad(set_to_none=True)
+    kept = held + sum(size_of(local(value)) for value in weights(model).values())
     per_token = max(0.0, (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])) if sizes[1] > sizes[0] else 0.0
-    return Need(peaks[1] - per_token * sizes[1] + held, per_token)
+    return Need(peaks[1] - per_token * sizes[1] + held, per_token, kept)
 
 
 def state_to_come(model: PreTrainedModel, budget: Budget) -> int:

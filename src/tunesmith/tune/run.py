@@ -18,6 +18,7 @@ from tunesmith.proof import Proof, require
 from tunesmith.tune import checkpoint, compiling, feed, parallel, proofs, shortcuts
 from tunesmith.tune.checkpoint import State
 from tunesmith.tune.course import Course
+from tunesmith.tune.due import Due
 from tunesmith.tune.job import Job, flat, refuse_contradictions, refuse_unusable
 from tunesmith.tune.memory import MOST, fitted
 from tunesmith.tune.parallel import leads, wait_for_all
@@ -84,6 +85,7 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     torch.manual_seed(budget.seed)
     device = parallel.device()
     train, held = feed.split(job.examples, budget.eval_share)
+    due = Due.of(len(feed.plan(len(train), budget)), len(train), bool(held), budget)
     sample = proofs.sample(train, budget.micro_tokens or MOST)
     model, made = prepare(job, device, sample)
     if state is None:
@@ -92,7 +94,8 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
         require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
         precision = choose(budget.precision, device)
         layout = way.layout(0, job.pad, budget.loss_per)
-        fit = fitted(model, job.objective.with_fused(way.fused), layout, train, budget, precision)
+        keeps = due.checkpoints > 0
+        fit = fitted(model, job.objective.with_fused(way.fused), layout, train, budget, precision, keeps)
         if budget.compile:
             batches = compiling.probe(train, way.layout(fit, job.pad, budget.loss_per), budget)
             way, proof = compiling.choose(model, job.objective, sample, job.pad, way, batches, precision)
@@ -109,7 +112,8 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
         objective = Neftune(objective, budget.neftune_alpha)
     if budget.precision == "bf16_sr":
         hold_in_bf16(model)
-    course = Course(model, objective, train, held, layout, budget, space, save, watch, state, job.stage.lora.lr_ratio)
+    ratio = job.stage.lora.lr_ratio
+    course = Course(model, objective, train, held, layout, budget, space, save, watch, state, due, ratio)
     if state.step:
         course.resume()
     announce(course)
