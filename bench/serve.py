@@ -10,6 +10,7 @@ server and directly: its C functions in a loop, with its own greedy sampler, no 
 import argparse
 import asyncio
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from string import ascii_lowercase
 from typing import Any
 
 import torch
@@ -59,7 +61,7 @@ def over_http(url: str, house: House, model: str, tokens: int) -> Callable[[int]
     client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def waited() -> float:
-        """Seconds to first tokens, summed; told by the server, as an untrained model's first token is rarely text."""
+        """Seconds to first tokens, summed, as the server tells them."""
         return house.metrics.registry.get_sample_value("tunesmith_first_token_seconds_sum", {"model": model}) or 0.0
 
     def run(count: int) -> Measured:
@@ -149,10 +151,11 @@ def middle(made: Sequence[Measured]) -> Measured:
 
 
 def example(folder: Path) -> Path:
-    """A Llama of 41 million matrix weights that nobody trained."""
+    """A Llama of 41 million matrix weights that nobody trained; its tokens are text, which is streamed as it comes."""
     torch.manual_seed(0)
     llama().save_pretrained(folder)
-    tokenizer(["the cat sat on the mat"]).save_pretrained(folder)
+    letters = random.Random(0).choices(ascii_lowercase, k=240_000)
+    tokenizer([" ".join(map("".join, zip(*[iter(letters)] * 6, strict=True)))]).save_pretrained(folder)
     return folder
 
 

@@ -13,8 +13,10 @@ from tests.chat.conftest import KNOWN
 from tests.serve.conftest import LIMITS, Asks, serving
 from tests.serve.test_chat import say, text
 from tests.toys import byte_tokenizer
+from tunesmith.serve.grammar import Grammars, grammar_of
 from tunesmith.serve.house import House
 from tunesmith.serve.loading import open_models
+from tunesmith.serve.tools import ToolForm
 
 SCHEMA = {
     "type": "object",
@@ -109,6 +111,67 @@ def test_a_tool_is_called_and_its_result_goes_into_the_next_question(calling: As
     after = calling(found.message, result, tool_choice="none", max_tokens=5)
     assert after.usage.prompt_tokens > calling(tool_choice="none", max_tokens=5).usage.prompt_tokens
     assert after.choices[0].message.tool_calls is None
+
+
+def test_one_call_comes_where_no_more_are_wanted(calling: Asks) -> None:
+    """Even where a bias begins the next call as soon as it may."""
+    eager = {str(byte_tokenizer()("<").input_ids[0]): 100}
+    found = calling(tool_choice="required", parallel_tool_calls=False, logit_bias=eager).choices[0]
+    assert found.finish_reason == "tool_calls"
+    assert len(found.message.tool_calls) == 1
+    more = calling(tool_choice="required", logit_bias=eager, max_tokens=200).choices[0].message
+    assert str(more.content).count(FORM.open) > 1
+    free = calling(parallel_tool_calls=False).choices[0].message
+    assert free.content == calling().choices[0].message.content
+
+
+def test_a_strict_tool_is_called_by_its_parameters_or_not_at_all(calling: Asks) -> None:
+    strict = [{"type": "function", "function": tool["function"] | {"strict": True}} for tool in TOOLS]
+    assert calling(tools=strict).choices[0].message.content == calling().choices[0].message.content
+    unheld = [{"type": "function", "function": {"name": "f", "parameters": {"uniqueItems": True}, "strict": True}}]
+    with pytest.raises(openai.BadRequestError) as refusal:
+        calling(tools=unheld)
+    assert refusal.value.param == "tools"
+
+
+FORM = ToolForm("<tool_call>", "</tool_call>", "arguments")
+CALL = '<tool_call>\n{"name": "f", "arguments": {"n": 3, "w": "你好"}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("said", "many", "one"),
+    [
+        ("", True, True),
+        ("a < b <tool", True, True),
+        (CALL, True, True),
+        (f"Let me see.\n{CALL}", True, True),
+        (f"{CALL}\n{CALL}", True, False),
+        (f"{CALL} so", False, False),
+        (f"a {CALL.replace('3', '30')}", False, False),
+        (CALL.replace('"f"', '"h"'), False, False),
+        ("a <tool_call> b", False, False),
+        ("a <tool_call>", False, False),
+    ],
+)
+def test_words_are_free_and_calls_are_held(said: str, many: bool, one: bool) -> None:
+    assert whole(said, grammar_of(None, FORM, TOOLS, free=True)) == many
+    assert whole(said, grammar_of(None, FORM, TOOLS, free=True, one=True)) == one
+
+
+def whole(said: str, grammar: str) -> bool:
+    """Whether an answer may be this and no more."""
+    form, ids = GRAMMARS.form(grammar), BYTES(said).input_ids
+    for place, token in enumerate(ids):
+        if not form.allowed(len(BYTES))[token]:
+            return False
+        if form.add(token):
+            return place + 1 == len(ids)
+    return bool(form.allowed(len(BYTES))[END])
+
+
+BYTES = byte_tokenizer()
+END = len(BYTES) - 1
+GRAMMARS = Grammars(BYTES.backend_tokenizer.to_str, len(BYTES), [END])
 
 
 def test_json_or_a_call_may_come_where_both_are_asked_for(calling: Asks) -> None:

@@ -69,6 +69,32 @@ def installed() -> bool:
     return util.find_spec("llama_cpp") is not None
 
 
+class Batch:
+    """Room for BATCH tokens in columns that llama.cpp reads: to fill them at once takes less than number by number."""
+
+    def __init__(self) -> None:
+        kind = library().llama_batch
+        self.numbers, self.wanted = np.zeros((3, BATCH), np.int32), np.zeros(BATCH, np.int8)
+        tokens, positions, sequences = self.numbers
+        each = sequences.ctypes.data + sequences.itemsize * np.arange(BATCH, dtype=np.uintp)
+        self.columns: dict[str, NDArray[Any]] = {
+            "token": tokens,
+            "pos": positions,
+            "n_seq_id": np.ones(BATCH, np.int32),
+            "seq_id": each,  # a token may stand in several sequences: where the list of them begins; ours has one
+            "logits": self.wanted,
+        }
+        types = dict(kind._fields_)
+        self.given = kind(**{name: ctypes.cast(data.ctypes.data, types[name]) for name, data in self.columns.items()})
+
+    def fill(self, rows: Sequence[tuple[int, int, int, bool]]) -> Any:
+        """Rows of (token, position, sequence, wanted), as llama.cpp takes them."""
+        table = np.array(rows, np.int32).T
+        self.given.n_tokens = len(rows)
+        self.numbers[:, : len(rows)], self.wanted[: len(rows)] = table[:3], table[3]
+        return self.given
+
+
 @dataclass(slots=True)
 class LlamaCpp:
     """A GGUF file opened by llama.cpp, with room for `sequences` texts of `context` tokens; close it after use.
@@ -85,8 +111,13 @@ class LlamaCpp:
     exact: "Tokenizer | None" = None
     pending: dict[int, list[int]] = field(default_factory=dict)
     length: dict[int, int] = field(default_factory=dict)
+    vocabulary_size: int = field(init=False)
+    _batch: Batch = field(default_factory=Batch)
     _adapter: Any = None
     _pieces: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.vocabulary_size = int(library().llama_vocab_n_tokens(self.vocabulary))
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Ids of a text, nothing put before or after it; with `special`, control tokens in it are recognised."""
@@ -122,10 +153,6 @@ class LlamaCpp:
     def text(self, ids: Sequence[int]) -> str:
         """What an answer says; bytes that are no character are replaced."""
         return b"".join(self.piece(token) for token in ids).decode("utf-8", "replace")
-
-    @property
-    def vocabulary_size(self) -> int:
-        return int(library().llama_vocab_n_tokens(self.vocabulary))
 
     @property
     def stop_ids(self) -> frozenset[int]:
@@ -168,6 +195,7 @@ class LlamaCpp:
         """Go on with `tokens` (sequence → its next token) and with texts that were begun, in one batch.
 
         Returns [V] logits for each sequence all of whose tokens are computed; a long text takes several steps.
+        The next step writes over them.
         """
         for sequence, token in (tokens or {}).items():
             if self.length[sequence] + len(self.pending[sequence]) >= self.context:
@@ -198,7 +226,7 @@ class LlamaCpp:
         parts = []
         for start in range(0, len(ids), BATCH):
             rows = [(token, start + place, 0, True) for place, token in enumerate(ids[start : start + BATCH])]
-            parts.append(self.compute(rows))
+            parts.append(self.compute(rows).copy())
             self.length[0] = start + len(rows)
         self.end(0)
         return np.concatenate(parts)
@@ -222,25 +250,15 @@ class LlamaCpp:
         return said
 
     def compute(self, rows: Sequence[tuple[int, int, int, bool]]) -> NDArray[np.float32]:
-        """[wanted rows, V] logits of one batch of (token, position, sequence, wanted)."""
+        """[wanted rows, V] logits of one batch of (token, position, sequence, wanted); the next writes over it."""
         bindings = library()
-        batch = bindings.llama_batch_init(len(rows), 0, 1)
-        try:
-            batch.n_tokens = len(rows)
-            for place, (token, position, sequence, wanted) in enumerate(rows):
-                batch.token[place], batch.pos[place], batch.logits[place] = token, position, wanted
-                batch.n_seq_id[place], batch.seq_id[place][0] = 1, sequence
-            code = bindings.llama_decode(self.running, batch)
-            if code:
-                raise RuntimeError(f"llama_decode returned {code}")
-            size = self.vocabulary_size
-            count = sum(row[3] for row in rows)
-            if not count:
-                return np.zeros((0, size), np.float32)
-            found = np.ctypeslib.as_array(bindings.llama_get_logits(self.running), (count, size))
-            return found.copy()  # the next batch writes over it
-        finally:
-            bindings.llama_batch_free(batch)
+        code = bindings.llama_decode(self.running, self._batch.fill(rows))
+        if code:
+            raise RuntimeError(f"llama_decode returned {code}")
+        shape = sum(row[3] for row in rows), self.vocabulary_size
+        if not shape[0]:
+            return np.zeros(shape, np.float32)
+        return np.ctypeslib.as_array(bindings.llama_get_logits(self.running), shape)
 
     def close(self) -> None:
         """Give the memory back; nothing may be asked afterwards."""

@@ -67,23 +67,31 @@ def json_rule(schema: Schema) -> str:
     return "%json " + json.dumps(schema | {"x-guidance": {"whitespace_pattern": BLANKS}})
 
 
-def grammar_of(schema: Schema | None, form: ToolForm | None, tools: Sequence[dict[str, Any]]) -> str:
-    """An answer that is JSON of a schema, if there is one, or one or more calls of tools, if there are any."""
+def grammar_of(
+    schema: Schema | None, form: ToolForm | None, tools: Sequence[dict[str, Any]], free: bool = False, one: bool = False
+) -> str:
+    """An answer that is JSON of a schema, if there is one, or one or more calls of tools, if there are any.
+
+    free  the answer may be words, and words may stand before the calls; after the mark of a call only a call may come
+    one   at most one call
+    """
     ways, rules = [], []
     if schema is not None:
         ways.append("answer")
         rules.append(f"answer: {json_rule(schema)}")
     if form and tools:
-        ways.append("calls")
-        rules.append(r"calls: call (/\n?/ call)*")
+        ways += ["WORDS", "begun calls"] if free else ["OPEN calls"]
+        mark, some = json.dumps(form.open), r"/(.|\n)*/"
+        rules += [f"OPEN: {mark}", f"WORDS: {some} & ~({some} {mark} {some})"]
+        rules += ["begun[lazy]: BEGUN", f"BEGUN: {some} {mark}"]
+        rules.append("calls: call" if one else r"calls: call (/\n?/ OPEN call)*")
         rules.append(f"call: {' | '.join(f'call{number}' for number in range(len(tools)))}")
         rules += [rule for number, tool in enumerate(tools) for rule in call_rules(form, tool["function"], number)]
     return str(llguidance.LLMatcher.grammar_from_lark("\n".join([f"start: {' | '.join(ways)}", *rules])))
 
 
 def call_rules(form: ToolForm, function: dict[str, Any], number: int) -> Iterator[str]:
-    """A call as templates write it. The arguments have their own rule: a reference begins at the root of its schema."""
+    """A call as templates write it, after its mark. Arguments are a rule: a reference begins at their schema's root."""
     head = json.dumps(f'{{"name": {json.dumps(function["name"])}, {json.dumps(form.arguments)}: ')
-    marks = json.dumps(form.open), json.dumps(form.close)
-    yield rf"call{number}: {marks[0]} /\n?/ {head} arguments{number} /\}}\n?/ {marks[1]}"
+    yield rf"call{number}: /\n?/ {head} arguments{number} /\}}\n?/ {json.dumps(form.close)}"
     yield f"arguments{number}: {json_rule(ANY_OBJECT | (function.get('parameters') or {}))}"

@@ -55,7 +55,7 @@ class Function(Request):
     name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
     description: Text | None = None
     parameters: dict[str, Any] | None = None
-    strict: Literal[False] | None = None
+    strict: bool | None = Field(default=None, description="Calls of all tools are held to their parameters.")
 
 
 class Tool(Request):
@@ -125,7 +125,7 @@ class ChatRequest(Sampled):
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     tools: list[Tool] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
-    parallel_tool_calls: Literal[True] | None = None
+    parallel_tool_calls: bool | None = Field(default=None, description="false: at most one call.")
     response_format: PlainText | AnyJson | SchemaJson | None = None
     metadata: dict[str, Any] | None = None
     store: Literal[False] | None = None

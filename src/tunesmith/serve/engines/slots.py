@@ -30,7 +30,10 @@ class Decoder(Protocol):
         ...
 
     def step(self, tokens: Mapping[int, int]) -> Mapping[int, Tensor]:
-        """Add a token to each of these slots, go on with all that is not read, and tell [V] logits of what is."""
+        """Add a token to each of these slots, go on with all that is not read, and tell [V] logits of what is.
+
+        The next step may write over them.
+        """
         ...
 
     def end(self, slot: int) -> None: ...
@@ -99,11 +102,8 @@ class SlotEngine:
 
     def _admit(self) -> bool:
         """Fill free slots from the queue, waiting where nothing runs; false when it is time to leave."""
-        while len(self.running) < self.decoder.slots:
-            try:
-                draw = self.waiting.get(block=not self.running)
-            except queue.Empty:
-                return True
+        while len(self.running) < self.decoder.slots and not (self.running and self.waiting.empty()):
+            draw = self.waiting.get()
             if draw is None:
                 self._give_up(EngineError("closed"))
                 return False

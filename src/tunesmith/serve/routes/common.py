@@ -16,12 +16,12 @@ from tunesmith.serve.limits import ApiError
 from tunesmith.serve.schema import Error, Sampled, Usage
 
 
-def house_of(request: Request) -> House:
+async def house_of(request: Request) -> House:  # what is not async is sent to a thread
     found: House = request.app.state.house
     return found
 
 
-def leave_of(request: Request) -> AsyncExitStack:
+async def leave_of(request: Request) -> AsyncExitStack:
     """What is done when the request is over, however it ends."""
     found: AsyncExitStack = request.scope["leave"]
     return found

@@ -11,7 +11,8 @@ from tunesmith.serve.tools import ToolForm
 
 
 def tools_of(request: ChatRequest) -> list[dict[str, Any]]:
-    return [tool.model_dump(exclude_none=True) for tool in request.tools or ()]
+    """The tools as a template writes them; `strict` is for us."""
+    return [tool.model_dump(exclude_none=True, exclude={"function": {"strict"}}) for tool in request.tools or ()]
 
 
 def must_call(request: ChatRequest) -> bool:
@@ -33,11 +34,20 @@ def form_of_calls(served: Served, request: ChatRequest) -> ToolForm | None:
 def form_of_answer(served: Served, request: ChatRequest, calls: ToolForm | None) -> Form | None:
     """What holds the answer; None where it is free. Where JSON is asked for and tools are there, either may come."""
     schema = None if must_call(request) else schema_of(request)
-    if schema is None and not must_call(request):
+    one = request.parallel_tool_calls is False
+    fields = {
+        "response_format": schema is not None,
+        "tool_choice": must_call(request),
+        "parallel_tool_calls": calls is not None and one,
+        "tools": calls is not None and any(tool.function.strict for tool in request.tools or ()),
+    }
+    asking = next((name for name, asks in fields.items() if asks), None)
+    if asking is None:
         return None
-    served.need_logits("tool_choice" if schema is None else "response_format")
+    served.need_logits(asking)
+    free = schema is None and not must_call(request)
     try:
-        return served.tongue.grammars.form(grammar_of(schema, calls, callable_tools(request)))
+        return served.tongue.grammars.form(grammar_of(schema, calls, callable_tools(request), free, one))
     except ValueError as error:
         raise ApiError(400, str(error), "tools" if schema is None else "response_format") from error
 
