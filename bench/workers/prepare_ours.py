@@ -6,6 +6,7 @@ import resource
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tunesmith.stages.examples import Preparation, gather
 from tunesmith.stages.reading import Reading, cut
 from tunesmith.text.tokenizer import load_tokenizer
 
+WARM = 500  # rows
+
 
 def main() -> None:
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
@@ -22,8 +25,12 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = caches
         data = Path(caches) / "chats.jsonl"
         data.write_text("".join(islice(lines, count)), encoding="utf-8")
+        few = Path(caches) / "few.jsonl"
+        with data.open(encoding="utf-8") as first:
+            few.write_text("".join(islice(first, WARM)), encoding="utf-8")
         stage = Tune(data=(str(data),), template="chatml", tune=Budget(max_length=1 << 20))
-        gather(stage, load_tokenizer(str(folder / "tokenizer")), lambda line: None)  # imports and caches of code
+        warm = replace(stage, data=(str(few),))
+        gather(warm, load_tokenizer(str(folder / "tokenizer")), lambda line: None)  # imports and caches of code
         reading = Reading(stage.data, "openai")
         chats: list[Conversation] = list(reading.conversations())
         preparation = Preparation(stage, load_tokenizer(str(folder / "tokenizer")))
