@@ -24,6 +24,7 @@ from tunesmith.errors import UserError
 from tunesmith.formats.inspect import SAMPLE, language
 from tunesmith.formats.prepared import write
 from tunesmith.messages import tr
+from tunesmith.text.pieces import count_tokens, learn_seams
 
 if TYPE_CHECKING:
     from pyarrow.lib import Schema
@@ -83,6 +84,7 @@ class Finisher:
         self.job = job
         self.given = job.chosen.opened()
         self.tokenizer = tokenizer_of(job.tokenizer)
+        self.seams = learn_seams(self.tokenizer)
 
     def __call__(self, number: int) -> int:
         import pyarrow
@@ -99,10 +101,10 @@ class Finisher:
 
     def rows(self, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         texts = [said(entry.conversation) for entry in entries]
-        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        tokens = count_tokens(self.tokenizer, self.seams, texts)
         return [
-            row(entry) | {"characters": len(text), "tokens": len(ids)}
-            for entry, text, ids in zip(entries, texts, encoded, strict=True)
+            row(entry) | {"characters": len(text), "tokens": count}
+            for entry, text, count in zip(entries, texts, tokens, strict=True)
         ]
 
 
