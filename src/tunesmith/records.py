@@ -78,6 +78,8 @@ class Message:
     @property
     def text(self) -> str:
         """All text parts, joined by a blank line."""
+        if len(self.parts) == 1 and self.parts[0].kind == "text":
+            return self.parts[0].text  # as nearly always, and asked for often
         return "\n\n".join(part.text for part in self.parts if part.kind == "text")
 
 

@@ -116,9 +116,9 @@ class Worker:
 
     def through(self, entry: Entry, tallies: Sequence[Tally], rejects: list[Let]) -> Iterable[Entry]:
         """What becomes of one row."""
-        alive = [entry]
+        alive, own = [entry], kind(entry.conversation)  # which no step changes
         for (judge, kinds), tally in zip(self.judges, tallies, strict=True):
-            if kind(entry.conversation) not in kinds:
+            if own not in kinds:
                 tally.given, tally.kept, tally.apart = tally.given + 1, tally.kept + 1, tally.apart + 1
                 continue
             alive = [new for old in alive for new in judged(judge, old, tally, rejects)]

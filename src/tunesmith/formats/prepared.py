@@ -101,7 +101,7 @@ def turns(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def written(message: Message) -> dict[str, Any]:
-    plain = len(message.parts) == 1 and message.parts[0] == Part(text=message.parts[0].text)
+    plain = len(message.parts) == 1 and bare(message.parts[0])
     return {
         "role": message.role,
         "content": message.text,
@@ -112,6 +112,11 @@ def written(message: Message) -> dict[str, Any]:
         "call_id": message.call_id or None,
         "learn": message.learn,
     }
+
+
+def bare(part: Part) -> bool:
+    """Nothing but a text."""
+    return part.kind == "text" and not (part.source or part.name)
 
 
 def as_json(values: Sequence[Any]) -> str | None:
