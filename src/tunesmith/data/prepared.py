@@ -149,12 +149,19 @@ class Prepared:
     def report(self) -> dict[str, Any]:
         return dict(msgspec.json.decode((self.folder / REPORT).read_bytes()))
 
-    def columns(self, names: Sequence[str]) -> Any:
-        """Those columns of all rows, as one Arrow table."""
-        import pyarrow
-        from pyarrow.parquet import read_table
+    def columns(self, names: Sequence[str], coded: Sequence[str] = ()) -> Any:
+        """Those columns of all rows, as one Arrow table; of `coded` ones each different text once, and a number a row.
 
-        return pyarrow.concat_tables([read_table(file, columns=list(names)) for file in self.files])
+        Memory: 8 bytes a row for a number, 4 for a coded text.
+        """
+        import pyarrow
+        from pyarrow.parquet import ParquetFile
+
+        parts = []
+        for path in self.files:
+            with ParquetFile(path, read_dictionary=list(coded)) as file:
+                parts.append(file.read(columns=list(names)))
+        return pyarrow.concat_tables(parts).unify_dictionaries()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row, in order, a few at a time in memory."""
