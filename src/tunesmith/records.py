@@ -78,6 +78,8 @@ class Message:
     @property
     def text(self) -> str:
         """All text parts, joined by a blank line."""
+        if len(self.parts) == 1 and self.parts[0].kind == "text":
+            return self.parts[0].text  # as nearly always, and asked for often
         return "\n\n".join(part.text for part in self.parts if part.kind == "text")
 
 
@@ -103,7 +105,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two ways to go on from one prompt, the better one first (DPO, reward models)."""
+    """Two ways to go on from one prompt, the better one first (DPO, reward models). `tags` as of a Conversation."""
 
     prompt: tuple[Message, ...]
     chosen: tuple[Message, ...]
@@ -111,6 +113,7 @@ class Comparison:
     origin: Origin = Origin()
     licence: str = ""
     generator: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +130,13 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Plain text for continued pre-training."""
+    """Plain text for continued pre-training. `tags` as of a Conversation."""
 
     text: str
     origin: Origin = Origin()
     licence: str = ""
     generator: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 Record = Conversation | Comparison | Rated | Document

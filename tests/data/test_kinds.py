@@ -37,9 +37,11 @@ def made(tmp_path: Path, source: str, *steps: str) -> tuple[list[Record], dict[s
     ("record", "of"),
     [
         (Document("words"), "text"),
+        (Document("words", tags=(("category", "bees"),)), "text"),
         (Rated(Conversation((text_message("user", "a"), text_message("assistant", "b"))), False), "conversation"),
         (Comparison((text_message("user", "a"),), *[(text_message("assistant", b),) for b in "bc"]), "comparison"),
         (Comparison((), *[(text_message("user", b), text_message("assistant", b)) for b in "bc"]), "comparison"),
+        (Comparison((), *[(text_message("assistant", b),) for b in "bc"], tags=(("id", "7"),)), "comparison"),
     ],
 )
 def test_every_kind_comes_back_from_its_conversation(record, of):
@@ -58,6 +60,15 @@ def test_comparisons_are_cleaned_on_all_sides_and_deduplicated_whole(tmp_path):
     )
     assert [record.origin.line for record in found] == [1, 2, 3]
     assert report["sources"][0]["kept"] == 3  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "row", [pairs(1)[0], {"text": "Once upon a time."}, {"prompt": "a", "completion": "b", "label": True}]
+)
+def test_what_a_row_says_of_itself_comes_through(tmp_path, row):
+    (record,), _ = made(tmp_path, write(tmp_path / "rows.jsonl", [row | {"category": "bees"}]), "unicode")
+    tags = record.conversation.tags if isinstance(record, Rated) else record.tags  # type: ignore[union-attr]
+    assert tags == (("source", "rows"), ("category", "bees"))
 
 
 def test_a_step_that_needs_a_conversation_lets_others_pass_and_counts_them(tmp_path):

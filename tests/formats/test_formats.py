@@ -59,7 +59,9 @@ ROWS = [
     ("prompts", {"prompt": "a"}, "u"),
     ("prompts", {"instruction": "a", "input": "b"}, "u"),
     ("prompts", {"messages": CHAT[:1], "ground_truth": "3"}, "u"),
+    ("preference", {"prompt": "a", "chosen": "b", "rejected": "c", "category": "x", "id": 7}, "ua"),
     ("text", {"text": "words"}, ""),
+    ("text", {"text": "words", "category": "x"}, ""),
     ("text", "words", ""),
 ]
 

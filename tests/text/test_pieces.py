@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 
 from tunesmith.text import pieces, wordtable
 from tunesmith.text.guard import GUARD
-from tunesmith.text.pieces import Seams, cut_all, encode_pieces, learn_seams
+from tunesmith.text.pieces import Seams, count_tokens, cut_all, encode_pieces, learn_seams
 from tunesmith.text.tokenizer import encode, load_tokenizer
 from tunesmith.text.wordtable import GPT2
 
@@ -68,24 +68,32 @@ def load_tokenizer_of_nano():
 @given(many=st.lists(texts.map("".join), min_size=1, max_size=8))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pieces_give_the_ids_of_the_whole(many, any_tokenizer):
-    seams = learn_seams(any_tokenizer)
+    seams = learn_seams(any_tokenizer.backend_tokenizer)
     assert encode_pieces(any_tokenizer, seams, many) == encode(any_tokenizer, many)
     assert ["".join(pieces) for pieces in cut_all(seams, many)] == many
 
 
 @given(many=st.lists(texts.map("".join), min_size=1, max_size=8))
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_tokens_are_counted_as_the_tokenizer_makes_them(many, any_tokenizer):
+    backend = any_tokenizer.backend_tokenizer
+    whole = [len(found) for found in backend.encode_batch(many, add_special_tokens=False)]
+    assert count_tokens(backend, learn_seams(backend), many) == whole
+
+
+@given(many=st.lists(texts.map("".join), min_size=1, max_size=8))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_text_that_goes_on_from_the_one_before_is_cut_as_if_alone(many, any_tokenizer):
-    seams = learn_seams(any_tokenizer)
+    seams = learn_seams(any_tokenizer.backend_tokenizer)
     grown = list(accumulate(many))
     assert list(cut_all(seams, grown)) == [next(cut_all(seams, [text])) for text in grown]
 
 
 def test_a_text_does_not_grow_where_one_added_token_holds_another(tokenizer):
-    seams = learn_seams(tokenizer)
+    seams = learn_seams(tokenizer.backend_tokenizer)
     assert seams.grow
     tokenizer.add_tokens([AddedToken("<s><s>", normalized=False, special=True)], special_tokens=True)
-    seams = learn_seams(tokenizer)
+    seams = learn_seams(tokenizer.backend_tokenizer)
     assert list(cut_all(seams, ["a<s>", "a<s><s>"])) == [["a", "<s>", ""], ["a", "<s><s>", ""]]
 
 
@@ -94,7 +102,7 @@ def test_no_character_before_a_line_break_changes_what_stands_around_it(name, re
     """All characters of the basic plane, in GPT-2's way to split words and in nano's."""
     if name != "trained":
         tokenizer = load_tokenizer_of_nano() if name == "nano" else request.getfixturevalue(name)
-    seams = learn_seams(tokenizer)
+    seams = learn_seams(tokenizer.backend_tokenizer)
     assert seams.lines
     many = [f"a{chr(code)}\nb" for code in range(1, 0x10000) if not 0xD800 <= code < 0xE000 and chr(code) != GUARD]
     assert encode_pieces(tokenizer, seams, many) == encode(tokenizer, many)
@@ -102,7 +110,7 @@ def test_no_character_before_a_line_break_changes_what_stands_around_it(name, re
 
 def test_a_word_is_tokenized_once(tokenizer, monkeypatch):
     met = watch(monkeypatch, wordtable, "encode_apart")
-    seams = learn_seams(tokenizer)
+    seams = learn_seams(tokenizer.backend_tokenizer)
     encode_pieces(tokenizer, seams, ["Be kind.\nOne.", "Be kind.\nTwo.", "<s>Be kind."])
     encode_pieces(tokenizer, seams, ["Be kind two"])
     assert sorted(met) == ["\n", " kind", " two", ".", "Be", "One", "Two"]
@@ -111,7 +119,7 @@ def test_a_word_is_tokenized_once(tokenizer, monkeypatch):
 def test_a_piece_is_tokenized_once_where_words_cannot_be_told_apart(tokenizer, monkeypatch):
     tokenizer.backend_tokenizer.model.dropout = 1e-9
     met = watch(monkeypatch, pieces, "encode")
-    seams = learn_seams(tokenizer)
+    seams = learn_seams(tokenizer.backend_tokenizer)
     encode_pieces(tokenizer, seams, ["Be kind.\nOne.", "Be kind.\nTwo.", "<s>Be kind."])
     assert sorted(met) == ["", "\nOne.", "\nTwo.", "<s>", "Be kind."]
 
@@ -125,7 +133,7 @@ def watch(monkeypatch, module, name):
 
 def test_a_text_whose_characters_two_engines_sort_otherwise_is_left_to_the_tokenizer(tokenizer):
     """An engine that takes another x for a letter stands for one that knows a newer Unicode."""
-    table = learn_seams(tokenizer).words
+    table = learn_seams(tokenizer.backend_tokenizer).words
     table.split = regex.compile(GPT2.replace(r"\p{L}+", r"[\p{L}×]+")).findall
     texts = ["2×2 is a × b", "plain words"]
     assert table.encode(texts) == encode(tokenizer, texts)
@@ -138,9 +146,9 @@ def test_a_tokenizer_that_may_look_beyond_is_given_whole_texts(tokenizer):
     def changed(change):
         other = deepcopy(tokenizer)
         change(other.backend_tokenizer)
-        return learn_seams(other)
+        return learn_seams(other.backend_tokenizer)
 
-    assert learn_seams(tokenizer).lines
+    assert learn_seams(tokenizer.backend_tokenizer).lines
     greedy = AddedToken("<x>", lstrip=True, special=True)
     assert changed(lambda made: made.add_special_tokens([greedy])) == Seams()
     assert changed(lambda made: made.enable_truncation(9)) == Seams()

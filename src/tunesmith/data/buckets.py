@@ -17,12 +17,13 @@ ALONE = 0  # stands for the bucket of a text that agrees with no other
 class Buckets:
     """A bucket is a run of `slots`, as long as it has texts, filled with those kept; `texts` are those in any bucket
     of two or more, ascending. Memory: 4 bytes for each band of each text, and 4 for each text in each of its buckets.
+    The bands are written over: of millions of texts there is room for one such table.
     """
 
     def __init__(self, bands: "Bands") -> None:
         import numpy
 
-        self.bucket = numpy.array(bands, numpy.uint32)  # [texts, bands]
+        self.bucket = bands  # [texts, bands]
         sizes = [numpy.zeros(1, numpy.int64)]
         begin = 1
         for band in range(self.bucket.shape[1]):

@@ -3,13 +3,14 @@
 A file is written whole or not at all, in Arrow's own layout, so that any row of it can be had without reading the rest.
 """
 
+import mmap
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from pyarrow.lib import Array, RecordBatch, Schema, Table
 
 ROWS = 8192  # in a file of a pass: what a killed run does again at most, and what a worker holds
+LOOKED = 4096  # rows after which the memory that files were mapped to is given back: a look at one may map 64 KiB
+
+
+CHOICE = ("row", "copy", "company")  # of each row that goes on: its number, which copy it is, rows that complete it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +70,63 @@ def read_table(path: Path) -> "Table":
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """The cells of a column: each a piece of `data`, from one of `starts` to the next."""
+
+    starts: memoryview  # of 64-bit numbers
+    data: memoryview
+
+    def __getitem__(self, row: int) -> memoryview:
+        return self.data[self.starts[row] : self.starts[row + 1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A file of rows; only what is looked at comes into memory, and goes from it again."""
+
+    map: mmap.mmap
+    count: int
+    ids: Column
+    records: Column
+
+    def forget(self) -> None:
+        self.map.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass(slots=True)
 class Entries:
     """All rows of several files, numbered through from 0."""
 
+    files: tuple[Mapped, ...]
     starts: tuple[int, ...]  # number of the first row of each file, and of the row after the last
-    columns: tuple[tuple["Array", "Array"], ...]  # ids and records of each file
+    looked: int = 0  # rows, since the memory of the files was given back
 
     @property
     def count(self) -> int:
         return self.starts[-1]
 
     def id(self, row: int) -> str:
-        return str(self._cell(row, 0))
+        file, place = self._place(row)
+        return str(file.ids[place], "utf-8")
 
     def record(self, row: int) -> bytes:
         """The row as it is stored: JSON."""
-        return bytes(self._cell(row, 1))
+        file, place = self._place(row)
+        return bytes(file.records[place])
 
     def fetch(self, rows: Sequence[int]) -> list[Conversation]:
-        return [decoder().decode(self._cell(row, 1)) for row in rows]
+        decode = decoder().decode
+        found = [decode(file.records[place]) for file, place in map(self._place, rows)]
+        self.looked += len(rows)
+        if self.looked >= LOOKED:
+            self.looked = 0
+            for file in self.files:
+                file.forget()
+        return found
 
-    def _cell(self, row: int, column: int) -> Any:
+    def _place(self, row: int) -> tuple[Mapped, int]:
         file = bisect_right(self.starts, row) - 1
-        return self.columns[file][column][row - self.starts[file]].as_py()
+        return self.files[file], row - self.starts[file]
 
 
 @cache
@@ -96,9 +135,23 @@ def decoder() -> "msgspec.json.Decoder[Conversation]":
 
 
 def open_entries(paths: Sequence[Path]) -> Entries:
-    files = tuple(read_table(path) for path in paths)
-    columns = tuple((table.column("id").chunk(0), table.column("record").chunk(0)) for table in files)
-    return Entries((0, *accumulate(table.num_rows for table in files)), columns)
+    files = tuple(map(mapped, paths))
+    return Entries(files, (0, *accumulate(file.count for file in files)))
+
+
+def mapped(path: Path) -> Mapped:
+    """Mapped by ourselves: Arrow's own map cannot give memory back before it is closed."""
+    import pyarrow
+
+    with path.open("rb") as handle:
+        found = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    rows = pyarrow.ipc.open_file(pyarrow.py_buffer(found)).get_batch(0)
+    return Mapped(found, rows.num_rows, column(rows.column("id")), column(rows.column("record")))
+
+
+def column(cells: "Array") -> Column:
+    _, starts, data = cells.buffers()
+    return Column(memoryview(starts).cast("q"), memoryview(data or b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +183,13 @@ class Reader:
     step: SetStep | None
 
     def rows(self, start: int, count: int) -> Iterator[Entry]:
-        for chosen in self.table.slice(start, count).to_pylist():
-            name = self.entries.id(chosen["row"])
-            (conversation,) = self.entries.fetch([chosen["row"]])
-            if self.step and chosen["company"]:
-                conversation = self.step.complete(conversation, self.entries.fetch(chosen["company"]))
-            yield Entry(name if chosen["copy"] == 1 else f"{name}~{chosen['copy']}", conversation)
+        chosen = self.table.slice(start, count)
+        for row, copy, company in zip(*(chosen[name].to_pylist() for name in CHOICE), strict=True):
+            name = self.entries.id(row)
+            (conversation,) = self.entries.fetch([row])
+            if self.step and company:
+                conversation = self.step.complete(conversation, self.entries.fetch(company))
+            yield Entry(name if copy == 1 else f"{name}~{copy}", conversation)
 
 
 def write_chosen(path: Path, decision: Decision) -> "NDArray[numpy.int64]":
@@ -149,8 +203,7 @@ def write_chosen(path: Path, decision: Decision) -> "NDArray[numpy.int64]":
     company = pyarrow.nulls(len(rows), pyarrow.list_(pyarrow.int64()))
     if decision.company is not None:
         company = pyarrow.array([[int(one) for one in some if one >= 0] for some in decision.company[rows]])
-    columns = {"row": rows, "copy": copies(rows), "company": company}
-    write_table(path, pyarrow.record_batch(columns))
+    write_table(path, pyarrow.record_batch(dict(zip(CHOICE, (rows, copies(rows), company), strict=True))))
     return rows
 
 

@@ -31,19 +31,19 @@ def flat(record: Record) -> Conversation:
         return replace(record.conversation, tags=((KIND, mark), *record.conversation.tags))
     about = (record.origin, record.licence, record.generator)
     if isinstance(record, Document):
-        return Conversation((text_message("assistant", record.text),), *about, tags=((KIND, "text"),))
+        return Conversation((text_message("assistant", record.text),), *about, tags=((KIND, "text"), *record.tags))
     mark = f"comparison {len(record.prompt)} {len(record.chosen)}"
-    return Conversation(record.prompt + record.chosen + record.rejected, *about, tags=((KIND, mark),))
+    return Conversation(record.prompt + record.chosen + record.rejected, *about, tags=((KIND, mark), *record.tags))
 
 
 def restored(conversation: Conversation) -> Record:
     """What `flat` was given, with the words that it has now."""
     mark, *sizes = tag(conversation, KIND).split(" ")
-    about = (conversation.origin, conversation.licence, conversation.generator)
+    tags = tuple(pair for pair in conversation.tags if pair[0] != KIND)
+    about = (conversation.origin, conversation.licence, conversation.generator, tags)
     if mark == "text":
         return Document(conversation.messages[0].text, *about)
     if mark == "comparison":
         messages, prompt, chosen = conversation.messages, int(sizes[0]), int(sizes[0]) + int(sizes[1])
         return Comparison(messages[:prompt], messages[prompt:chosen], messages[chosen:], *about)
-    plain = replace(conversation, tags=tuple(pair for pair in conversation.tags if pair[0] != KIND))
-    return Rated(plain, RATED[mark]) if mark in RATED else conversation
+    return Rated(replace(conversation, tags=tags), RATED[mark]) if mark in RATED else conversation

@@ -5,7 +5,7 @@ of processes, and again after a kill, with the same bytes.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -116,9 +116,9 @@ class Worker:
 
     def through(self, entry: Entry, tallies: Sequence[Tally], rejects: list[Let]) -> Iterable[Entry]:
         """What becomes of one row."""
-        alive = [entry]
+        alive, own = [entry], kind(entry.conversation)  # which no step changes
         for (judge, kinds), tally in zip(self.judges, tallies, strict=True):
-            if kind(entry.conversation) not in kinds:
+            if own not in kinds:
                 tally.given, tally.kept, tally.apart = tally.given + 1, tally.kept + 1, tally.apart + 1
                 continue
             alive = [new for old in alive for new in judged(judge, old, tally, rejects)]
@@ -145,7 +145,7 @@ def for_kind(wanted: Kind) -> list[str]:
     return [name for name in steps.names() if wanted in steps.kind(name).KINDS]
 
 
-def judged(judge: Any, entry: Entry, tally: Tally, rejects: list[Let]) -> Iterator[Entry]:
+def judged(judge: Any, entry: Entry, tally: Tally, rejects: list[Let]) -> list[Entry]:
     """The rows that a step makes of one."""
     tally.given += 1
     try:
@@ -153,16 +153,19 @@ def judged(judge: Any, entry: Entry, tally: Tally, rejects: list[Let]) -> Iterat
     except Exception as error:
         error.add_note(f"{tally.step}: {entry.id} ({entry.conversation.origin})")
         raise
-    kept = 0
+    if len(outcomes) == 1 and outcomes[0] is entry.conversation:  # as nearly always
+        tally.kept += 1
+        return [entry]
+    kept: list[Entry] = []
     for outcome in outcomes:
         if isinstance(outcome, Reject):
             tally.reasons[outcome.reason] += 1
             rejects.append(let(tally.step, outcome, entry))
             continue
-        kept += 1
-        tally.changed += kept == 1 and outcome is not entry.conversation and outcome != entry.conversation
-        yield Entry(entry.id if kept == 1 else f"{entry.id}.{kept}", outcome)
-    tally.kept += kept
+        tally.changed += not kept and outcome is not entry.conversation and outcome != entry.conversation
+        kept.append(Entry(f"{entry.id}.{len(kept) + 1}" if kept else entry.id, outcome))
+    tally.kept += len(kept)
+    return kept
 
 
 def let(step: str, reject: Reject, entry: Entry) -> Let:

@@ -25,7 +25,7 @@ NUMBERS = ("tokens", "characters", "turns")
 
 def told(made: Prepared, steps: Sequence[dict[str, Any]], read: Counter[str]) -> dict[str, Any]:
     """The report; `steps` are the counts of each, `read` the rows of each source."""
-    table = made.columns((*WORDS, *NUMBERS))
+    table = made.columns((*WORDS, *NUMBERS), coded=WORDS)
     sources = [about_source(table, name, count) for name, count in sorted(read.items())]
     return {
         "rows": table.num_rows,
@@ -69,7 +69,7 @@ def spread(table: "Table", name: str) -> dict[str, Any]:
 def about_source(table: "Table", name: str, read: int) -> dict[str, Any]:
     from pyarrow import compute
 
-    own = table.filter(compute.field("source") == name)
+    own = table.select(["source", "tokens", "licence", "generator"]).filter(compute.field("source") == name)
     unstated = own.num_rows - sum(counted(own, "licence").values())
     return {
         "name": name,

@@ -153,5 +153,4 @@ def jieba() -> tuple[Any, dict[str, str]]:
     except ImportError as error:
         raise missing_extra("jieba", "data", "verb_noun") from error
     jieba.setLogLevel("ERROR")
-    posseg.initialize()
     return jieba.dt, posseg.dt.word_tag_tab

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import is_
 
 from tunesmith.formats.prepared import SOURCE as SOURCE  # the tag that names the source a conversation came from
 from tunesmith.records import ROLES, Conversation, Message, Role
@@ -29,15 +30,14 @@ def tag(conversation: Conversation, name: str) -> str:
 
 def edited(conversation: Conversation, edit: Callable[[str], str], roles: tuple[Role, ...] = ROLES) -> Conversation:
     """The conversation with every text of these roles passed through `edit`; itself where nothing changes."""
-    messages = tuple(edited_message(message, edit) if message.role in roles else message for message in conversation)
-    same = all(new is old for new, old in zip(messages, conversation.messages, strict=True))
-    return conversation if same else replace(conversation, messages=messages)
+    old = conversation.messages
+    new = [edited_message(message, edit) if message.role in roles else message for message in old]
+    return conversation if all(map(is_, new, old)) else replace(conversation, messages=tuple(new))
 
 
 def edited_message(message: Message, edit: Callable[[str], str]) -> Message:
-    parts = tuple(
+    parts = [
         part if part.kind != "text" or (text := edit(part.text)) == part.text else replace(part, text=text)
         for part in message.parts
-    )
-    same = all(new is old for new, old in zip(parts, message.parts, strict=True))
-    return message if same else replace(message, parts=parts)
+    ]
+    return message if all(map(is_, parts, message.parts)) else replace(message, parts=tuple(parts))

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tunesmith.formats.fields import has, mapping, provenance, text
+from tunesmith.formats.fields import has, mapping, provenance, tags, text
 from tunesmith.formats.pairs import compared
 from tunesmith.formats.row import Fault, Row
 from tunesmith.formats.turns import cannot_write, ordered, said
@@ -25,7 +25,7 @@ def read(row: Row) -> list[Record]:
     value = mapping(row.value)
     chosen, rejected = (ordered(turns(value.get(key), key)) for key in ("chosen", "rejected"))
     prompt, better, worse = compared(chosen, rejected)
-    return [Comparison(prompt, better, worse, row.origin, **provenance(value))]
+    return [Comparison(prompt, better, worse, row.origin, **provenance(value), tags=tags(value))]
 
 
 def turns(value: Any, field: str) -> list[tuple[str, Message]]:
@@ -44,7 +44,7 @@ def turns(value: Any, field: str) -> list[tuple[str, Message]]:
 def write(record: Record) -> dict[str, Any]:
     if not isinstance(record, Comparison):
         raise cannot_write("hh_rlhf", record)
-    return {
+    return dict(record.tags) | {
         "chosen": transcript(record.prompt + record.chosen),
         "rejected": transcript(record.prompt + record.rejected),
     }

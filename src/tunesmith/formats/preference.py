@@ -3,7 +3,7 @@
 from typing import Any
 
 from tunesmith.formats import alpaca, media, openai, sharegpt
-from tunesmith.formats.fields import mapping, provenance, text
+from tunesmith.formats.fields import mapping, provenance, tags, text
 from tunesmith.formats.pairs import compared
 from tunesmith.formats.row import Fault, Row
 from tunesmith.formats.turns import cannot_write, ordered, said
@@ -48,7 +48,7 @@ def read(row: Row) -> list[Record]:
         media.place(ordered(whole(asked, answered(value.get(key), key))), given) for key in (better, worse)
     )
     before, preferred, other = compared(chosen, rejected)
-    return [Comparison(before, preferred, other, row.origin, **provenance(value))]
+    return [Comparison(before, preferred, other, row.origin, **provenance(value), tags=tags(value))]
 
 
 def prompt(value: dict[str, Any]) -> Turns:
@@ -92,4 +92,5 @@ def write(record: Record) -> dict[str, Any]:
         raise cannot_write("preference", record)
     parts = (("prompt", record.prompt), ("chosen", record.chosen), ("rejected", record.rejected))
     row: dict[str, Any] = {name: [openai.written(message) for message in messages] for name, messages in parts}
-    return row | {key: words for key, words in (("license", record.licence), ("generator", record.generator)) if words}
+    row |= {key: words for key, words in (("license", record.licence), ("generator", record.generator)) if words}
+    return dict(record.tags) | row

@@ -22,20 +22,21 @@ def read(row: Row) -> list[Record]:
     """The record as it was written, with its first origin."""
     value = mapping(row.value)
     try:
-        about = (Origin(value["file"], value["line"], value["record"]), value["licence"], value["generator"])
+        tags = ((SOURCE, value[SOURCE]), *decoded(value["tags"], tuple[tuple[str, str], ...]))
+        tags = tags if value[SOURCE] else tags[1:]
+        about = (Origin(value["file"], value["line"], value["record"]), value["licence"], value["generator"], tags)
         if value.get("text") is not None:
             return [Document(value["text"], *about)]
         if value.get("chosen") is not None:
             prompt, better, worse = (tuple(map(turn, value[name])) for name in ("messages", "chosen", "rejected"))
             return [Comparison(prompt, better, worse, *about)]
-        tags = ((SOURCE, value[SOURCE]), *decoded(value["tags"], tuple[tuple[str, str], ...]))
         found = {
             "messages": tuple(map(message, value["messages"])),
             "origin": about[0],
             "licence": about[1],
             "generator": about[2],
             "tools": decoded(value["tools"], tuple[dict[str, Any], ...]),
-            "tags": tags if value[SOURCE] else tags[1:],
+            "tags": tags,
         }
         conversation = msgspec.convert(found, Conversation)
         return [conversation if value.get("label") is None else Rated(conversation, value["label"])]
@@ -79,13 +80,13 @@ def write(record: Record) -> dict[str, Any]:
         kinds |= {name: list(map(written, side)) for name, side in sides.items()}
     else:
         kinds |= {"messages": list(map(written, record))}
-    tools, tags = (record.tools, record.tags) if isinstance(record, Conversation) else ((), ())
+    tools = record.tools if isinstance(record, Conversation) else ()
     return kinds | {
-        SOURCE: dict(tags).get(SOURCE, ""),
+        SOURCE: dict(record.tags).get(SOURCE, ""),
         "licence": record.licence,
         "generator": record.generator,
         "tools": as_json(tools),
-        "tags": as_json([pair for pair in tags if pair[0] != SOURCE]),
+        "tags": as_json([pair for pair in record.tags if pair[0] != SOURCE]),
         "file": record.origin.file,
         "line": record.origin.line,
         "record": record.origin.record,
@@ -101,7 +102,7 @@ def turns(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def written(message: Message) -> dict[str, Any]:
-    plain = len(message.parts) == 1 and message.parts[0] == Part(text=message.parts[0].text)
+    plain = len(message.parts) == 1 and bare(message.parts[0])
     return {
         "role": message.role,
         "content": message.text,
@@ -112,6 +113,11 @@ def written(message: Message) -> dict[str, Any]:
         "call_id": message.call_id or None,
         "learn": message.learn,
     }
+
+
+def bare(part: Part) -> bool:
+    """Nothing but a text."""
+    return part.kind == "text" and not (part.source or part.name)
 
 
 def as_json(values: Sequence[Any]) -> str | None:

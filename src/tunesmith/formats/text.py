@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tunesmith.formats.fields import first_key, kind, provenance, text
+from tunesmith.formats.fields import first_key, kind, provenance, tags, text
 from tunesmith.formats.row import Fault, Row
 from tunesmith.formats.turns import cannot_write
 from tunesmith.messages import tr
@@ -25,11 +25,11 @@ def read(row: Row) -> list[Record]:
     if not isinstance(row.value, dict):
         raise Fault("record", tr("is {kind}, not text", kind=kind(row.value)), tr("write it as text in quotes"))
     key = first_key(row.value, KEYS)
-    return [Document(text(row.value.get(key), key), row.origin, **provenance(row.value))]
+    return [Document(text(row.value.get(key), key), row.origin, **provenance(row.value), tags=tags(row.value))]
 
 
 def write(record: Record) -> dict[str, Any]:
     if not isinstance(record, Document):
         raise cannot_write("text", record)
     stated = (("license", record.licence), ("generator", record.generator))
-    return {"text": record.text} | {key: words for key, words in stated if words}
+    return dict(record.tags) | {"text": record.text} | {key: words for key, words in stated if words}

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.text.guard import GUARD
@@ -20,6 +20,7 @@ from tunesmith.text.tokenizer import encode
 from tunesmith.text.wordtable import WordTable, learn_words
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 LINE = re.compile(r"\n(?<=\S\n)")  # a line break after a visible character
@@ -72,9 +73,8 @@ def cut_lines(text: str) -> Iterator[str]:
         yield "\n" + other
 
 
-def learn_seams(tokenizer: "PreTrainedTokenizerFast") -> Seams:
+def learn_seams(backend: "Tokenizer") -> Seams:
     """Where the tokenizer splits any text; nowhere if a part may look beyond. Ask when it has all tokens."""
-    backend = tokenizer.backend_tokenizer
     added = backend.get_added_tokens_decoder().values()
     if backend.truncation or backend.padding or any(t.lstrip or t.rstrip or t.single_word for t in added):
         return Seams()
@@ -87,7 +87,7 @@ def learn_seams(tokenizer: "PreTrainedTokenizerFast") -> Seams:
         apart = [token.content for token in added if not token.normalized]
     tokens = re.compile(f"({'|'.join(map(re.escape, sorted(apart, key=len, reverse=True)))})") if apart else None
     lines = plain and not any("\n" in token.content for token in added) and keeps_lines(splitter)
-    words = learn_words(tokenizer, splitter) if len(apart) == len(added) else None
+    words = learn_words(backend, splitter) if len(apart) == len(added) else None
     return Seams(tokens, lines, words, not any(one != other and one in other for one in apart for other in apart))
 
 
@@ -122,6 +122,15 @@ def encode_pieces(tokenizer: "PreTrainedTokenizerFast", seams: Seams, texts: Seq
     unique = list(dict.fromkeys(chain.from_iterable(cut)))
     known = dict(zip(unique, encode_unique(tokenizer, seams, unique), strict=True))
     return [list(chain.from_iterable(map(known.__getitem__, pieces))) for pieces in cut]
+
+
+def count_tokens(backend: "Tokenizer", seams: Seams, texts: Sequence[str]) -> list[int]:
+    """How many ids the tokenizer gives each text. Text that looks like a control token is one, nothing is guarded."""
+    if seams.words is None:
+        return list(map(len, backend.encode_batch_fast(list(texts), add_special_tokens=False)))
+    cut = [seams.tokens.split(text) if seams.tokens else [text] for text in texts]  # every second piece a token
+    counts = iter(seams.words.count([piece for pieces in cut for piece in pieces[::2]]))
+    return [sum(islice(counts, len(pieces[::2])), len(pieces) // 2) for pieces in cut]
 
 
 def cut_all(seams: Seams, texts: Iterable[str]) -> Iterator[list[str]]:

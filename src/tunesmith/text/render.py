@@ -118,7 +118,7 @@ class Renderer:
         self.control = control_tokens(self.tokenizer)
         self.unknown = unknown_id(self.tokenizer)
         self.end = self.tokenizer.eos_token
-        self._seams = learn_seams(self.tokenizer)
+        self._seams = learn_seams(self.tokenizer.backend_tokenizer)
 
     def _first_dialect(self) -> Dialect:
         """The dialect for plain answers; of a template that only takes answers with thinking, that for those."""

@@ -9,6 +9,7 @@ those the standard library's engine is twice as fast, where it gives the same wo
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # ByteLevel's own
 PROBE = "a{0}aA{0}A1{0}1.{0}. {0} {0}{0}\n{0}\r{0}'{0}s"  # a character among those of other classes
@@ -33,16 +34,17 @@ Split = Callable[[str], list[str]]
 
 @dataclass(slots=True)
 class WordTable:
-    """Ids of words met before.
+    """Ids of words met before, and how many they are.
 
     split   the words of a text, one after the other      quick  the same, of an ASCII text
     alike   characters that both engines sort alike      other  those that they do not
     """
 
-    tokenizer: "PreTrainedTokenizerFast"
+    tokenizer: "Tokenizer"
     split: Split
     quick: Split
     ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     alike: set[str] = field(default_factory=set)
     other: set[str] = field(default_factory=set)
 
@@ -54,13 +56,21 @@ class WordTable:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The same ids as `tokenizer.encode`, for texts that hold no added token and no guard."""
-        self._learn_characters(set().union(*(text for text in texts if not text.isascii())))
-        words = [self._words(text) for text in texts]
-        if len(self.ids) > MOST:
-            self.ids.clear()
-        if fresh := list(set(chain.from_iterable(words)).difference(self.ids)):
+        words = self._cut(texts)
+        if fresh := unknown(words, self.ids):
             self.ids.update(zip(fresh, encode_apart(self.tokenizer, fresh), strict=True))
         return [list(chain.from_iterable(map(self.ids.__getitem__, found))) for found in words]
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """How many ids each text has, if it holds no added token."""
+        words = self._cut(texts)
+        if fresh := unknown(words, self.counts):
+            self.counts.update(zip(fresh, count_apart(self.tokenizer, fresh), strict=True))
+        return [sum(map(self.counts.__getitem__, found)) for found in words]
+
+    def _cut(self, texts: Sequence[str]) -> list[list[str]]:
+        self._learn_characters(set().union(*(text for text in texts if not text.isascii())))
+        return [self._words(text) for text in texts]
 
     def _words(self, text: str) -> list[str]:
         """The words of the text; the text as one where the tokenizer might split it otherwise, or normalize it."""
@@ -79,27 +89,39 @@ class WordTable:
             (self.alike if self._splits_alike(PROBE.format(character)) else self.other).add(character)
 
     def _splits_alike(self, text: str) -> bool:
-        backend = self.tokenizer.backend_tokenizer
-        if backend.normalizer and backend.normalizer.normalize_str(text) != text:
+        normalizer, splitter = self.tokenizer.normalizer, self.tokenizer.pre_tokenizer
+        if normalizer and normalizer.normalize_str(text) != text:
             return False
-        theirs = [text[start:end] for _, (start, end) in backend.pre_tokenizer.pre_tokenize_str(text)]
+        theirs = [text[start:end] for _, (start, end) in splitter.pre_tokenize_str(text)]
         return self.split(text) == theirs
 
 
-def encode_apart(tokenizer: "PreTrainedTokenizerFast", words: Sequence[str]) -> list[tuple[int, ...]]:
+def unknown(words: Sequence[Sequence[str]], known: dict[str, Any]) -> list[str]:
+    """The words that the table lacks; it begins anew where it has too many."""
+    if len(known) > MOST:
+        known.clear()
+    return list(set(chain.from_iterable(words)).difference(known))
+
+
+def encode_apart(tokenizer: "Tokenizer", words: Sequence[str]) -> list[tuple[int, ...]]:
     """Ids of each word; in one text of many words they come faster than as many texts."""
-    found = tokenizer.backend_tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False)
+    found = tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False)
     ids: list[tuple[int, ...]] = [()] * len(words)
     for number, group in groupby(zip(found.word_ids, found.ids, strict=True), itemgetter(0)):
         ids[number] = tuple(index for _, index in group)
     return ids
 
 
-def learn_words(tokenizer: "PreTrainedTokenizerFast", steps: Sequence[dict[str, Any]]) -> WordTable | None:
+def count_apart(tokenizer: "Tokenizer", words: Sequence[str]) -> list[int]:
+    """How many ids each word has."""
+    found = Counter(tokenizer.encode(list(words), is_pretokenized=True, add_special_tokens=False).word_ids)
+    return [found[number] for number in range(len(words))]
+
+
+def learn_words(tokenizer: "Tokenizer", steps: Sequence[dict[str, Any]]) -> WordTable | None:
     """A table for a tokenizer whose pre-tokenizer has these steps; None where words cannot be told apart."""
-    backend = tokenizer.backend_tokenizer
     pattern = pattern_of(steps)
-    if not pattern or not keeps_composed(backend.normalizer) or getattr(backend.model, "dropout", None):
+    if not pattern or not keeps_composed(tokenizer.normalizer) or getattr(tokenizer.model, "dropout", None):
         return None
     try:
         found = regex.compile(pattern)

@@ -46,7 +46,7 @@ class Loops(RowStep):
     def judge(self, conversation: Conversation, answer: str) -> Reject | None:
         words = prose(answer)
         circle = run_at_end(words)
-        share = repeated(words, self.n) if not circle else 0.0
+        share = repeated(words, self.n, self.share) if not circle else 0.0
         if not circle and share <= self.share:
             return None
         if WANTED.search(asked(conversation)) or is_code(answer):
@@ -56,15 +56,21 @@ class Loops(RowStep):
         return Reject("repeats itself", f"{share:.2f} > {self.share}")
 
 
-def repeated(text: str, n: int) -> float:
-    """The share of the n-grams of a text's words (2n of its characters, if Chinese) that came before in it."""
+def repeated(text: str, n: int, allowed: float) -> float:
+    """The share of the n-grams of a text's words (2n of its characters, if Chinese) that came before in it.
+
+    0 where the words alone tell that it is no more than allowed: each of them, but for the last few, begins a new one.
+    """
     found = text.split() if text.isascii() else TOKENS.findall(text)
     tokens = [token for token in found if len(token) > 1 or token > "\u3400"]  # not the cells of a table
-    if len(tokens) < LEAST:
-        return 0.0
     n = 2 * n if HAN.search(text) else n
+    if len(tokens) < max(LEAST, n):
+        return 0.0
+    runs = len(tokens) - n + 1
+    if 1 - (len(set(tokens)) - n + 1) / runs <= allowed:
+        return 0.0
     grams = list(zip(*(tokens[start:] for start in range(n)), strict=False))
-    return 1 - len(set(grams)) / len(grams)
+    return 1 - len(set(grams)) / runs
 
 
 def run_at_end(text: str) -> str:

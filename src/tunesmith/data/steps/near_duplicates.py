@@ -54,10 +54,11 @@ class NearDuplicates(SetStep):
         """Rows in order; each is verified on its text against the kept ones that share a band with it."""
         import numpy
 
-        found = rows.sketches["bands"].combine_chunks().flatten().to_numpy().reshape(-1, BANDS)
-        copies = numpy.ones(len(found), numpy.uint32)
+        chunks = rows.sketches["bands"].chunks
+        buckets = Buckets(numpy.concatenate([chunk.flatten().to_numpy() for chunk in chunks]).reshape(-1, BANDS))
+        copies = numpy.ones(len(buckets.bucket), numpy.uint32)
         rejects = {}
-        for row, earlier, similarity in self.matches(Buckets(found), rows):
+        for row, earlier, similarity in self.matches(buckets, rows):
             copies[row] = 0
             rejects[row] = Reject(self.REASONS[0], f"{rows.id(earlier)}, Jaccard {similarity:.3f}")
         return Decision(copies, rejects)

@@ -1,7 +1,7 @@
 """Blanks that nobody filled in, and questions about something that is not there."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -45,6 +45,9 @@ PROGRAM = re.compile(
     r"(?i)\b(?:function|program|code|algorithm|script|method|class|model|regex|query)\b|函数|程序|算法|代码|编写"
 )
 BRACKETS = "[<【"
+# What a text must hold, in small letters, for MEDIA or TEXT to match: looking for it first is several times as fast.
+MEDIA_WORDS = ("image", "picture", "photo", "screenshot", "video", "audio", "图", "照片", "视频", "音频", "附件")
+TEXT_WORDS = ("following", "given", "below", "provided", "attached", "以下", "下列", "下面", "给定", "所给")
 GIVEN = 40  # characters after the mention that may well be the thing itself
 LOOKS_GIVEN = re.compile(r"[:\uff1a\"\u201c\u300c\u300a\n]|'\w+ \w+|[.!?]\s+\S|[。！？;；]\s*\S")  # or two sentences
 
@@ -99,11 +102,16 @@ def missing(conversation: Conversation) -> Reject | None:
         return Reject("input missing", asking)
     if first is None or len(first.parts) > 1:
         return None
-    if (found := MEDIA.search(first.text)) and not given(first.text, found):
+    lowered = first.text.lower()
+    if holds(lowered, MEDIA_WORDS) and (found := MEDIA.search(first.text)) and not given(first.text, found):
         return Reject("image missing", found.group())
-    if (found := TEXT.search(first.text)) and not given(first.text, found) and not PROGRAM.search(first.text):
-        return Reject("input missing", found.group())
+    if holds(lowered, TEXT_WORDS) and (found := TEXT.search(first.text)) and not given(first.text, found):
+        return None if PROGRAM.search(first.text) else Reject("input missing", found.group())
     return None
+
+
+def holds(text: str, words: Iterable[str]) -> bool:
+    return any(word in text for word in words)
 
 
 def given(text: str, mention: re.Match[str]) -> bool:
