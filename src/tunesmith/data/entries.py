@@ -90,7 +90,8 @@ class Mapped:
     records: Column
 
     def forget(self) -> None:
-        self.map.madvise(mmap.MADV_DONTNEED)
+        if hasattr(self.map, "madvise"):  # not on Windows
+            self.map.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(slots=True)
