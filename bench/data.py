@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from typing import Any
 
 from bench.dedup import decontamination, dedup, novelty, resampled
 from bench.prepare import prepare
+from bench.workers.meter import peak_bytes
 from tunesmith.data import engines
 from tunesmith.data.plan import load
 from tunesmith.data.preparing import prepare as run
@@ -56,7 +56,7 @@ def alone(work: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
     """The work in a process of its own, with the most memory that it held: rows of the benchmark and imports too."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = dict(pool.apply(work, given))
-        return found | ({} if "peak_mib" in found else {"peak_mib": pool.apply(peak) >> 20})
+        return found | ({} if "peak_mib" in found else {"peak_mib": pool.apply(peak_bytes) >> 20})
 
 
 def measured(n: int, folder: str) -> dict[str, Any]:
@@ -68,11 +68,6 @@ def measured(n: int, folder: str) -> dict[str, Any]:
     return {
         "rows": n, "kept": report["rows"], "rows_per_cpu_second": n / seconds, "cpu_seconds": seconds,
     }  # fmt: skip
-
-
-def peak() -> int:
-    """Bytes that the process held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def exponent(few: dict[str, Any], many: dict[str, Any]) -> float:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -10,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from bench.workers.meter import peak_bytes
 from tunesmith.recipe import Budget, Tune
 from tunesmith.records import Conversation
 from tunesmith.stages.examples import Preparation, gather
@@ -37,7 +37,7 @@ def main() -> None:
         start = time.process_time()
         portions = [preparation.make(portion, len(portion), []) for portion in cut(chats)]
         seconds = time.process_time() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = peak_bytes()
         os.environ["XDG_CACHE_HOME"] = str(Path(caches) / "another")
         words = load_tokenizer(str(folder / "tokenizer"))
         start = time.process_time()

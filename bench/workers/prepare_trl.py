@@ -5,13 +5,13 @@ import os
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", WANDB_DISABLED="true", TOKENIZERS_PARALLELISM="false")
 
 import json
-import resource
 import sys
 import time
 from itertools import islice
 from pathlib import Path
 
 from datasets import Dataset
+from meter import peak_bytes
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from trl import SFTConfig, SFTTrainer
 
@@ -33,7 +33,7 @@ def main() -> None:
     seconds = time.process_time() - start
     found = {
         "records": len(made), "seconds": seconds, "tokens": sum(map(len, made["input_ids"])),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_bytes": peak_bytes(),
     }  # fmt: skip
     print("RESULT " + json.dumps(found), flush=True)
 
