@@ -11,10 +11,12 @@ from tunesmith.models.surgery.base import count, sizes
 from tunesmith.tune import feed, zero
 from tunesmith.tune.checkpoint import FILE, copied, size_of, state_size
 from tunesmith.tune.course import Course
+from tunesmith.tune.evaluate import held_out_loss
 from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.loop import fit
 from tunesmith.tune.parallel import agreed, world_size
 from tunesmith.tune.run import SILENT, begin
+from tunesmith.tune.samples import LONGEST, ask
 from tunesmith.tune.shortcuts import Way
 from tunesmith.tune.watch import Watcher, peak_memory
 from tunesmith.tune.workspace import Workspace
@@ -76,7 +78,7 @@ def measured(course: Course, setup: float) -> Forecast:
     step_memory, due = peak_memory(), course.due
     parts = {
         "step_seconds": sum(counts) / rate,
-        "evaluation_seconds": due.evaluations * time_evaluation(course) if due.evaluations else 0.0,
+        "evaluation_seconds": time_evaluations(course, due.evaluations) if due.evaluations else 0.0,
         "checkpoint_seconds": due.checkpoints * time_checkpoint(course, whole) if due.checkpoints else 0.0,
     }
     if due.checkpoints and course.model.device.type == "cpu":
@@ -122,11 +124,21 @@ def time_steps(course: Course, steps: Sequence[Sequence[int]]) -> list[float]:
     return found
 
 
-def time_evaluation(course: Course) -> float:
-    """Seconds of one look at the held-out examples and of the answers to some."""
+def time_evaluations(course: Course, count: int) -> float:
+    """Seconds of so many looks at the held-out examples and answers to some, of which the first is taken.
+
+    A model that learns ends its answers where the references end; before, it may go on until it is cut off.
+    """
     start = time.perf_counter()
-    course.evaluate(0)
-    return time.perf_counter() - start
+    held_out_loss(course.model, course.objective, course.held, course.layout, course.precision)
+    measured = time.perf_counter()
+    samples = ask(course.model, course.held[: course.budget.samples], course.save, course.precision)
+    look, answers = measured - start, time.perf_counter() - measured
+    said, wanted = (
+        sum(min(LONGEST, 1 + len(course.save.tokenizer(text)["input_ids"])) for text in texts)
+        for texts in ([sample.answer for sample in samples], [sample.reference for sample in samples])
+    )
+    return count * look + answers * (1 + (count - 1) * (wanted / said if said else 0.0))
 
 
 def time_checkpoint(course: Course, whole: int) -> float:
