@@ -11,6 +11,7 @@ from rouge_score import rouge_scorer
 from tests.data.steps.running import run, talk
 from tunesmith.data.rouge import fmeasure, tokens
 from tunesmith.data.steps.novelty import Novelty
+from tunesmith.formats import read
 from tunesmith.records import Conversation, Message, Part
 
 SCORER = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
@@ -52,6 +53,15 @@ def test_real_instructions_and_seeds_are_decided_as_the_loop_decides(shared, tmp
     expected = loop(said, 0.7, seeds)
     assert len(expected) > 25
     assert lost(said, seeds=str(path)) == expected
+
+
+def test_answers_published_as_thinned_at_sixty_per_cent_are_all_novel_at_sixty_and_not_below(shared):
+    """GPTeacher's levels of similarity are ROUGE-L between answers."""
+    folder = shared / "gururise__AlpacaDataCleaned/dataset_extensions/GPTeacher"
+    rows = [row for row in read([str(next(folder.rglob("toolformer*.json")))]) if isinstance(row, Conversation)]
+    assert len(rows) > 2300
+    assert run(Novelty(0.6, of="answer"), rows)[1] == []
+    assert len(run(Novelty(0.55, of="answer"), rows)[1]) > 100
 
 
 @given(st.integers(0, 60), st.integers(1, 60), st.integers(1, 60))

@@ -1,10 +1,11 @@
-"""Instructions that say nothing new."""
+"""Instructions, or answers, that say nothing new."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tunesmith.data.compared import check, instruction
+from tunesmith.data.compared import check, compared, instruction
 from tunesmith.data.rouge import Rouge, tokens
 from tunesmith.data.step import Decision, Reject, Rows, SetStep
 from tunesmith.records import Conversation
@@ -18,26 +19,29 @@ class Novelty(SetStep):
     """Let go of conversations whose instruction is close, by ROUGE-L, to an earlier one that is kept (Self-Instruct).
 
     threshold     an F1 above it is too close
-    seeds         a file of instructions that count as kept before all
+    seeds         a file of conversations that count as kept before all
+    of            what is compared: instruction, or answer (all that the assistant says)
 
     Decides as a loop over the package rouge_score does, but that Chinese characters and kana count as words of their
-    own: rouge_score drops them, and finds no two Chinese instructions close. Instructions without words are kept.
+    own: rouge_score drops them, and finds no two Chinese instructions close. Texts without words are kept.
     """
 
     threshold: float = 0.7
     seeds: str = ""
+    of: Literal["instruction", "answer"] = "instruction"
 
-    REASONS: ClassVar = ("instruction close to an earlier one",)
+    REASONS: ClassVar = ("instruction close to an earlier one", "answer close to an earlier one")
     EXAMPLE: ClassVar = "novelty: {threshold: 0.7, seeds: seed_tasks.jsonl}"
 
     def __post_init__(self) -> None:
         check("novelty.threshold", self.threshold)
 
     def sketch(self, conversations: Sequence[Conversation]) -> "RecordBatch":
-        """The words of each instruction, a space between them."""
+        """The words of what is compared of each, a space between them."""
         from pyarrow import lib as pyarrow
 
-        words = [" ".join(tokens(instruction(conversation))) for conversation in conversations]
+        said = partial(compared, of="answer") if self.of == "answer" else instruction
+        words = [" ".join(tokens(said(conversation))) for conversation in conversations]
         return pyarrow.record_batch({"words": pyarrow.array(words, pyarrow.large_string())})
 
     def decide(self, rows: Rows) -> Decision:
@@ -53,7 +57,8 @@ class Novelty(SetStep):
         for row, earlier, close in self.matches(column, len(seeds)):
             place = str(seeds[earlier].origin) if earlier < len(seeds) else rows.id(earlier - len(seeds))
             copies[row - len(seeds)] = 0
-            rejects[row - len(seeds)] = Reject(self.REASONS[0], f"{place}, ROUGE-L {close:.3f}")
+            reason = self.REASONS[self.of == "answer"]
+            rejects[row - len(seeds)] = Reject(reason, f"{place}, ROUGE-L {close:.3f}")
         return Decision(copies, rejects)
 
     def matches(self, column: "ChunkedArray", seeds: int) -> Iterator[tuple[int, int, float]]:
@@ -96,7 +101,7 @@ def numbered(column: "ChunkedArray", threshold: float) -> tuple[list[int], Rouge
 
 
 def seeded(path: str) -> list[Conversation]:
-    """The seed instructions of a file."""
+    """The conversations of a file of seeds."""
     from tunesmith.formats import read
 
     return [record for record in read([path]) if isinstance(record, Conversation)]
