@@ -36,8 +36,8 @@ CONTENDERS = {
     **dict.fromkeys(("llamafactory", "llamafactory_neat_packing"), FACTORY),
 }
 
-# Two rounds of ours, and between them TRL's default and the peers that were the fastest in whole runs.
-QUICK = ("ours", "trl", "llamafactory_neat_packing", "hf_grouped", "ours")
+# TRL's default, and the fastest peer of whole runs; ours three times, as the few steps of one run differ by a third.
+QUICK = ("ours", "trl", "ours", "llamafactory_neat_packing", "ours")
 
 
 def run(folder: Path, which: str, model: str, precision: str, steps: int, lora: bool) -> dict[str, Any] | None:
@@ -138,7 +138,7 @@ def memory(folder: Path, precision: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few steps, the fastest peers; under five minutes")
+    parser.add_argument("--quick", action="store_true", help="few steps, two peers; under five minutes")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", type=Path, help="rows to tune on; by default Alpaca's, where they are at hand")
     parser.add_argument("--lora", action="store_true")
