@@ -150,11 +150,11 @@ def time_checkpoint(course: Course, whole: int) -> float:
             piece[name], held = tensor, held + size_of(tensor)
     start = time.perf_counter()
     course.writer.write(course.space.checkpoints, piece, course.state)
-    copied = time.perf_counter()
+    begun = time.perf_counter()
     course.writer.wait()
     written = time.perf_counter()
     course.writer.finish()
-    return (copied - start + time.perf_counter() - written) * whole / held
+    return (begun - start + time.perf_counter() - written) * whole / held
 
 
 def optimizer_size(course: Course) -> int:
