@@ -78,17 +78,17 @@ def installed() -> list[str]:
 def rates(
     folder: Path, precision: str, order: Sequence[str], steps: int, lora: bool
 ) -> tuple[dict[str, list[dict[str, Any]]], float]:
-    """What each contender reached, in the order in which they are named, and the best of the product rates between
-    them: a shared machine is not as fast at all times."""
+    """What each contender reached, in the order in which they are named, and the median of the product rates between
+    them: a shared machine is not as fast at all times, and their rates are medians too."""
     found: dict[str, list[dict[str, Any]]] = {}
-    peak = product_rate(precision)
+    peaks = [product_rate(precision)]
     for number, which in enumerate(order, 1):
         print(f"{number} of {len(order)}: {which}", file=sys.stderr)
         result = run(folder, which, "llama", precision, steps, lora)
         if result:
             found.setdefault(which, []).append(result)
-        peak = max(peak, product_rate(precision))
-    return found, peak
+        peaks.append(product_rate(precision))
+    return found, statistics.median(peaks)
 
 
 def summary(found: dict[str, list[dict[str, Any]]], peak: float, facts: dict[str, Any]) -> dict[str, Any]:
