@@ -23,7 +23,7 @@ from tunesmith.models.surgery.ptuning import Ptuning
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune.job import Job
 from tunesmith.tune.run import tune
-from tunesmith.tune.samples import LONGEST, ask, halves, markdown
+from tunesmith.tune.samples import ask, halves, markdown, most
 from tunesmith.tune.save import Saver
 
 BUDGET = Budget(
@@ -49,7 +49,7 @@ def likeliest(model: PreTrainedModel, ids: list[int], count: int) -> list[int]:
 def test_an_answer_is_the_likeliest_continuation_also_where_training_uses_our_attention(kind: str, lora: bool) -> None:
     model = tiny_model(kind)
     prompt = [80, 20, 63, 7, 99, 41]
-    expected = likeliest(model, prompt, LONGEST)
+    expected = likeliest(model, prompt, most(2))
     assert take_over(model)
     if lora:
         model = Adapt()(model)
@@ -64,10 +64,14 @@ def test_a_soft_prompt_stands_before_the_text_when_it_is_asked(adapt: Surgery) -
     model = adapt(tiny_model()).eval()
     (sample,) = ask(model, [example(prompt, [65])], SAVE, "fp32")
     ids = list(prompt)
-    for _ in range(LONGEST):
+    for _ in range(most(1)):
         ids.append(int(adapted.ask(model, input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
     assert sample.answer == SAVE.tokenizer.decode(ids[len(prompt) :])
-    assert sample.answer != SAVE.tokenizer.decode(likeliest(tiny_model(), prompt, LONGEST))
+    assert sample.answer != SAVE.tokenizer.decode(likeliest(tiny_model(), prompt, most(1)))
+
+
+def test_an_answer_may_be_longer_than_its_reference_but_not_endless() -> None:
+    assert [most(count) for count in (1, 10, 1000)] == [18, 36, 64]
 
 
 def test_an_answer_ends_at_a_stop_token() -> None:

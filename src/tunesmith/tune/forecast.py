@@ -1,5 +1,6 @@
 """What a run will take, from a few of its own steps; nothing of it is kept."""
 
+import itertools
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from tunesmith.tune.job import Job, refuse_contradictions, refuse_unusable
 from tunesmith.tune.loop import fit
 from tunesmith.tune.parallel import agreed, world_size
 from tunesmith.tune.run import SILENT, begin
-from tunesmith.tune.samples import LONGEST, ask
+from tunesmith.tune.samples import ask, most
 from tunesmith.tune.shortcuts import Way
 from tunesmith.tune.watch import Watcher, peak_memory
 from tunesmith.tune.workspace import Workspace
@@ -79,7 +80,9 @@ def measured(course: Course, setup: float) -> Forecast:
     parts = {
         "step_seconds": sum(counts) / rate,
         "evaluation_seconds": time_evaluations(course, due.evaluations) if due.evaluations else 0.0,
-        "checkpoint_seconds": due.checkpoints * time_checkpoint(course, whole) if due.checkpoints else 0.0,
+        "checkpoint_seconds": due.checkpoints * time_checkpoint(course, whole, plan[places[1]], seconds[1])
+        if due.checkpoints
+        else 0.0,
     }
     if due.checkpoints and course.model.device.type == "cpu":
         step_memory += copied(whole // world_size())
@@ -134,27 +137,39 @@ def time_evaluations(course: Course, count: int) -> float:
     measured = time.perf_counter()
     samples = ask(course.model, course.held[: course.budget.samples], course.save, course.precision)
     look, answers = measured - start, time.perf_counter() - measured
-    said, wanted = (
-        sum(min(LONGEST, 1 + len(course.save.tokenizer(text)["input_ids"])) for text in texts)
-        for texts in ([sample.answer for sample in samples], [sample.reference for sample in samples])
-    )
+    said = wanted = 0
+    for sample in samples:
+        answer, learnt = (len(course.save.tokenizer(text)["input_ids"]) for text in (sample.answer, sample.reference))
+        said += min(most(learnt), 1 + answer)
+        wanted += min(most(learnt), 1 + learnt)
     return count * look + answers * (1 + (count - 1) * (wanted / said if said else 0.0))
 
 
-def time_checkpoint(course: Course, whole: int) -> float:
-    """Seconds that a checkpoint of `whole` bytes holds up the training: its copy, and putting what was written in
-    place; a piece of it is written for this."""
+def time_checkpoint(course: Course, whole: int, step: Sequence[int], seconds: float) -> float:
+    """Seconds that a checkpoint of `whole` bytes costs the training, whose step alone takes `seconds`: its copy, what
+    the steps lose while it is written, and putting it in place; a piece of it is written for this."""
     piece, held = {}, 0
     for name, tensor in course.moving().items():
         if held < FILE:
             piece[name], held = tensor, held + size_of(tensor)
     start = time.perf_counter()
     course.writer.write(course.space.checkpoints, piece, course.state)
-    begun = time.perf_counter()
-    course.writer.wait()
+    copied = time.perf_counter()
+    beside = steps_until_written(course, step)
     written = time.perf_counter()
     course.writer.finish()
-    return (begun - start + time.perf_counter() - written) * whole / held
+    lost = max(0.0, written - copied - beside * seconds)
+    return (copied - start + lost + time.perf_counter() - written) * whole / held
+
+
+def steps_until_written(course: Course, step: Sequence[int]) -> int:
+    """How many times the step was taken, once at least, before the checkpoint was written."""
+    work, norm, taken = itertools.repeat(course.work(step)), course.budget.max_grad_norm, 0
+    for _ in fit(course.model, work, course.optimizer, lambda _: 0.0, norm, course.precision):
+        taken += 1
+        if not agreed(not course.writer.written):
+            break
+    return taken
 
 
 def optimizer_size(course: Course) -> int:

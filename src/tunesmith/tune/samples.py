@@ -16,6 +16,7 @@ from tunesmith.tune.parallel import opened
 from tunesmith.tune.save import Saver, as_list, generation
 
 LONGEST = 64  # tokens of an answer
+SHORTEST = 16  # tokens that an answer may have, twice its reference more, before it is cut off
 BEGINNING = 16  # tokens that stand for a prompt in text that is learnt from its first token on
 
 
@@ -29,7 +30,7 @@ class Sample:
 
 
 def ask(model: PreTrainedModel, examples: Sequence[Example], save: Saver, precision: Precision) -> list[Sample]:
-    """A greedy answer to each example's prompt, as the saved model would give it, cut off after LONGEST tokens.
+    """A greedy answer to each example's prompt, as the saved model would give it, cut off after most(its reference).
 
     Draws no random numbers, and leaves the model in evaluation mode. Empty for a model that keeps no cache of what
     it has read: it cannot chat either.
@@ -42,9 +43,14 @@ def ask(model: PreTrainedModel, examples: Sequence[Example], save: Saver, precis
     with own_attention(bare(model)), arithmetic(precision, model.device):
         for prompt, reference in map(halves, examples):
             with opened(model):  # anew for each: a forward pass of the whole closes it
-                answer = list(generate(model, prompt, stops, Sampling(max_new_tokens=LONGEST)))
+                answer = list(generate(model, prompt, stops, Sampling(max_new_tokens=most(len(reference)))))
             made.append(in_words(save.tokenizer, prompt, answer, reference))
     return made
+
+
+def most(reference: int) -> int:
+    """Tokens after which an answer is cut off, where `reference` were learnt: what goes on longer shows no more."""
+    return min(LONGEST, SHORTEST + 2 * reference)
 
 
 def in_words(tokenizer: PreTrainedTokenizerFast, prompt: list[int], answer: list[int], reference: list[int]) -> Sample:

@@ -39,6 +39,27 @@ def test_logits_of_the_f32_file_are_those_of_the_model(kind: str, tmp_path: Path
     assert wanted.std() > 0.1
 
 
+@needs_llamacpp
+@pytest.mark.parametrize("kind", ["gptneox", "gptneox-in-turn", "bloom", "bloom-odd-heads"])
+def test_beyond_the_table_of_gelus_the_logits_are_those_of_the_model_itself(kind: str, tmp_path: Path) -> None:
+    """Every number that GELU reads lies beyond 10 or -10, where llama.cpp computes it exactly."""
+    source = save_named(tmp_path / "model", kind)
+    model = load_model(str(source))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("h_to_4h.bias"):
+                parameter.copy_(16 * parameter.sign())
+        wanted = model(torch.tensor([IDS])).logits[0].numpy()
+    model.save_pretrained(source)
+    words = choose(load_tokenizer(str(source)), WORDS)
+    [file] = write_model(tmp_path / "model.gguf", open_model(source), "F32", words.written())
+    opened = open_gguf(file, cache="f32", threads=1)
+    found = opened.logits(IDS)
+    opened.close()
+    assert np.abs(found - wanted).max() < 1e-4
+    assert wanted.std() > 0.1
+
+
 def test_a_window_ends_the_context(tmp_path: Path) -> None:
     model = open_model(save_named(tmp_path, "mistral"))
     assert model.shape.fields(model.config)["context_length"] == 64
