@@ -72,7 +72,9 @@ class DeviceBackend {
 
 /** The engine with the model in it; on threads where the page is isolated from other sites. */
 async function run(files, context) {
-  const engine = new Wllama({ default: "wllama/wllama.wasm" }, { logger: LoggerWithoutDebug, suppressNativeLog: true });
+  const cacheManager = {}; // its own, which not every browser has room for, is of no use: pieces.js keeps the model
+  const quiet = { logger: LoggerWithoutDebug, suppressNativeLog: true };
+  const engine = new Wllama({ default: "wllama/wllama.wasm" }, { ...quiet, cacheManager });
   const compat = { worker: new URL("wllama/compat/wllama.js", location).href, wasm: "wllama/compat/wllama.wasm" };
   engine.setCompat(compat, "firefox_safari"); // else it would ask a foreign host for it
   await engine.loadModel(files, { n_ctx: context, n_parallel: 1, n_gpu_layers: 0 });
@@ -87,9 +89,9 @@ function asked(place, question, yes) {
 }
 
 async function enoughStorage(need) {
-  const { quota = Infinity, usage = 0 } = await navigator.storage.estimate();
+  const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {}; // some browsers cannot say
   if (need > quota - usage) throw new Error(words("storage", { need: bytes(need), have: bytes(quota - usage) }));
-  await navigator.storage.persist(); // asks that the browser does not clear it away by itself; it may say no
+  navigator.storage?.persist?.(); // that it is not cleared away; Firefox asks the person, and loading goes on meanwhile
 }
 
 /** 5 242 880 → "5.2 MB". */
