@@ -1,10 +1,11 @@
 """What each quantization costs: size of the weights, and how far a trained model is from itself afterwards.
 
-    make setup-quantize && python -m bench.quantize [--json] [--model FOLDER] [--steps 20] [--rows 4000]
+    make setup-quantize && python -m bench.quantize [--json] [--model FOLDER] [--steps 600] [--rows 40000]
 
 A small base, wider than the embedded one so that its rows fill blocks of 256 weights, is made from plain text and tuned
 on practice instructions, then exported in every form that this installation can make; what is measured are the proofs
-of `tunesmith export`, on conversations that it neither saw nor was calibrated on. With --json, one object.
+of `tunesmith export`, on conversations that it neither saw nor was calibrated on. Takes about an hour on two cores, half
+of it training. With --json, one object.
 """
 
 import argparse
@@ -117,8 +118,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", help="a tuned model; by default one is tuned")
-    parser.add_argument("--steps", type=int, default=20, help="steps of 4,096 tokens of plain text before")
-    parser.add_argument("--rows", type=int, default=4_000, help="instructions to tune on")
+    parser.add_argument("--steps", type=int, default=600, help="steps of 4,096 tokens of plain text before")
+    parser.add_argument("--rows", type=int, default=40_000, help="instructions to tune on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

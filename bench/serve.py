@@ -1,10 +1,11 @@
 """Serving: tokens per CPU-second and time to first token, with 1 and 8 answers at once.
 
-    python -m bench.serve [--model FOLDER] [--tokens 64] [--json]
+    python -m bench.serve [--model FOLDER] [--tokens 64] [--rounds 11] [--json]
 
 Contenders in one process, on the same prompts, greedy, without a stop token: our server over HTTP (asked by another
 process), transformers' generate (batches padded on the left); where llama-cpp-python is installed, llama.cpp behind our
-server and directly: its C functions in a loop, with its own greedy sampler, no words and no HTTP.
+server and directly: its C functions in a loop, with its own greedy sampler, no words and no HTTP. The overhead of the
+server is the median over the rounds, in each of which the two come one right after the other.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from tunesmith.serve.running import listen, make_server
 
 LIMITS = replace(Limits(), context=512, parallel=8)
 PROMPT = list(range(20, 52))  # 32 tokens
+OURS, DIRECT = "ours, llama.cpp", "llama.cpp directly"
 Measured = dict[str, float]
 
 
@@ -134,8 +136,8 @@ def by_llama(file: Path, tokens: int) -> Callable[[int], Measured]:
     return run
 
 
-def measure(runs: dict[str, Callable[[int], Measured]], rounds: int) -> dict[str, dict[str, Measured]]:
-    """The median of some rounds, after one that warms up; the contenders take turns in each."""
+def measure(runs: dict[str, Callable[[int], Measured]], rounds: int) -> dict[str, dict[str, list[Measured]]]:
+    """What each contender reached in some rounds, after one that warms up; the contenders take turns in each."""
     found: dict[str, dict[str, list[Measured]]] = {name: {"1": [], "8": []} for name in runs}
     for number in range(rounds + 1):
         for count in (1, 8):
@@ -143,7 +145,13 @@ def measure(runs: dict[str, Callable[[int], Measured]], rounds: int) -> dict[str
                 made = run(count)
                 if number:
                     found[name][str(count)].append(made)
-    return {name: {count: middle(made) for count, made in counts.items()} for name, counts in found.items()}
+    return found
+
+
+def overhead(ours: Sequence[Measured], direct: Sequence[Measured]) -> float:
+    """CPU-seconds for a token that the server adds, as a share of those that llama.cpp takes by itself."""
+    rates = [[one["tokens_per_cpu_second"] for one in made] for made in (ours, direct)]
+    return round(median(alone / served for served, alone in zip(*rates, strict=True)) - 1, 3)
 
 
 def middle(made: Sequence[Measured]) -> Measured:
@@ -177,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -192,18 +200,24 @@ def main() -> None:
             runs = {"ours, transformers": over_http(url, house, ids[0], options.tokens)}
             runs["transformers generate"] = by_generate(load_model(str(folder)), options.tokens)
             if installed():
-                runs["ours, llama.cpp"] = over_http(url, house, ids[1], options.tokens)
-                runs["llama.cpp directly"] = by_llama(file, options.tokens)
-            found = measure(runs, options.rounds)
+                runs[OURS] = over_http(url, house, ids[1], options.tokens)
+                runs[DIRECT] = by_llama(file, options.tokens)
+            rounds = measure(runs, options.rounds)
         for one in models.values():
             one.engine.close()
+    found = {name: {count: middle(made) for count, made in counts.items()} for name, counts in rounds.items()}
+    extra: dict[str, float] = {}
+    if OURS in rounds:
+        extra = {count: overhead(made, rounds[DIRECT][count]) for count, made in rounds[OURS].items()}
     if options.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps({**found, "llama_cpp_overhead": extra}, indent=1))
         return
     print("| | batch | tokens per CPU-second | first token, s |\n|---|---|---|---|")
     for contender, counts in found.items():
         for count, made in counts.items():
             print(f"| {contender} | {count} | {made['tokens_per_cpu_second']} | {made['first_token_seconds'] or '–'} |")
+    for count, share in extra.items():
+        print(f"\nThe server's overhead over llama.cpp itself, {count} at once: {share:.1%}")
 
 
 if __name__ == "__main__":
