@@ -268,7 +268,12 @@ def test_what_the_browser_kept_is_checked_again(browser, made):
         "Object.defineProperty(navigator, 'storage', { get: () => undefined })",
         "navigator.storage.persist = () => new Promise(() => {})",
     ],
-    ids=["threads", "without JSPI, as Safari", "without a storage manager, as WebKitGTK", "whose person does not reply"],
+    ids=[
+        "threads",
+        "without JSPI, as Safari",
+        "without a storage manager, as WebKitGTK",
+        "whose person does not reply",
+    ],
 )
 def test_other_browsers_get_the_same_answer(browser, made, expected, start):
     with opened(browser, made, start) as (page, _):

@@ -1,7 +1,9 @@
 """A forecast counts what the run will do, and leaves nothing behind."""
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +12,9 @@ from tests.toys import save_base
 from tests.tune.test_run import job
 from tunesmith.artifact import MANIFEST
 from tunesmith.recipe import Budget
+from tunesmith.tune.checkpoint import Writer
 from tunesmith.tune.due import Due
-from tunesmith.tune.forecast import chosen, forecast
+from tunesmith.tune.forecast import chosen, forecast, steps_until_written
 from tunesmith.tune.loop import Report
 from tunesmith.tune.run import SILENT, tune
 
@@ -69,6 +72,35 @@ def test_evaluations_and_checkpoints_are_foretold_where_the_run_has_them(base: P
     busy = forecast(job(base, budget={"checkpoint_every": 2, "eval_share": 0.3, "eval_every": 1}), SILENT)
     assert busy.evaluation_seconds > 0 < busy.checkpoint_seconds
     assert busy.seconds == busy.step_seconds + busy.evaluation_seconds + busy.checkpoint_seconds
+
+
+def test_steps_are_taken_as_long_as_a_checkpoint_is_written(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what they lose by it counts as often as a checkpoint comes: here each takes two seconds more."""
+    written, taken = iter([False, False, True]), []
+
+    clock = Late()
+
+    def slowed(*given: Any) -> int:
+        taken.append(steps_until_written(*given))
+        clock.late += 2.0
+        return taken[0]
+
+    monkeypatch.setattr(Writer, "written", property(lambda _: next(written)))
+    monkeypatch.setattr("tunesmith.tune.forecast.steps_until_written", slowed)
+    monkeypatch.setattr("time.perf_counter", clock)
+    found = forecast(job(base, budget={"checkpoint_every": 2}), SILENT)
+    assert taken == [3]
+    assert found.checkpoint_seconds > 3
+
+
+class Late:
+    """The clock, and by how much it is put forward."""
+
+    def __init__(self) -> None:
+        self.real, self.late = time.perf_counter, 0.0
+
+    def __call__(self) -> float:
+        return self.real() + self.late
 
 
 def test_what_is_due_is_what_the_run_does(base: Path, tmp_path: Path) -> None:

@@ -101,11 +101,6 @@ class Writer:
         """Whether a checkpoint is ready to be put in place. The leading process learns so last, of all parts."""
         return self.pending is not None and self.pending.written.done()
 
-    def wait(self) -> None:
-        """Until the checkpoint is written, though not in place."""
-        if self.pending:
-            self.pending.written.exception()
-
     def finish(self) -> None:
         """Wait for the checkpoint that is being written, if any, and let `last` (and `best`, if it is) point to it.
 

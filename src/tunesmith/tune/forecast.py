@@ -154,12 +154,12 @@ def time_checkpoint(course: Course, whole: int, step: Sequence[int], seconds: fl
             piece[name], held = tensor, held + size_of(tensor)
     start = time.perf_counter()
     course.writer.write(course.space.checkpoints, piece, course.state)
-    copied = time.perf_counter()
+    begun = time.perf_counter()
     beside = steps_until_written(course, step)
     written = time.perf_counter()
     course.writer.finish()
-    lost = max(0.0, written - copied - beside * seconds)
-    return (copied - start + lost + time.perf_counter() - written) * whole / held
+    lost = max(0.0, written - begun - beside * seconds)
+    return (begun - start + lost + time.perf_counter() - written) * whole / held
 
 
 def steps_until_written(course: Course, step: Sequence[int]) -> int:
