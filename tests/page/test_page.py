@@ -221,6 +221,84 @@ def test_a_foreign_file_is_refused_and_changes_nothing(chat, tmp_path, text):
     assert chat.page.locator("#history li").count() == 1
 
 
+ANSWER = {"role": "assistant", "content": "a"}
+MALFORMED = [
+    {"role": "nobody", "content": "a"},
+    {"role": "user"},
+    *(ANSWER | wrong for wrong in [
+        {"content": None}, {"model": {}}, {"tokens": "9"}, {"speed": "fast"}, {"ended": "zzz"}, {"ended": "toString"},
+        {"pair": 5}, {"pair": None}, {"pair": [None, None]}, {"pair": [ANSWER]}, {"pair": [ANSWER, {"content": 1}]},
+        {"pair": [ANSWER] * 2, "choice": "c"}, {"pair": [ANSWER] * 2, "choice": ["a"]},
+    ]),
+]  # fmt: skip
+
+
+def conversation(name, *turns):
+    return {"id": name, "time": 9e15, "system": "", "turns": [{"role": "user", "content": name}, *turns]}
+
+
+def test_a_file_with_a_malformed_turn_is_refused_and_one_taken_earlier_does_not_stop_the_page(chat):
+    held = {"format": "tunesmith-chat", "version": 1}
+    taken = (
+        "files => import('./store.js').then(({ restore }) =>"
+        " Promise.all(files.map(file => restore(file).catch(() => 0))))"
+    )
+    files = [json.dumps(held | {"conversations": [conversation("z", turn)]}) for turn in [*MALFORMED, ANSWER]]
+    assert chat.page.evaluate(taken, files) == [0] * len(MALFORMED) + [1]
+    rows = [conversation(f"row {number}", turn) for number, turn in enumerate(MALFORMED)]
+    chat.page.evaluate("async rows => { const { put } = await import('./store.js');"
+                       " for (const row of rows) await put('conversations', row); }", rows)  # fmt: skip
+    chat.page.reload()
+    chat.page.wait_for_selector("#top option", state="attached")
+    assert chat.texts("user") == ["z"]
+    chat.ask("more")
+    assert chat.texts("assistant") == ["a", "Quick: more"]
+    assert chat.page.locator("#history li").count() == 1
+    assert chat.faults == []
+
+
+def test_whatever_the_page_keeps_comes_back_from_its_export(chat):
+    chat.page.locator("#system summary").click()
+    chat.page.get_by_label("System prompt").fill("Be brief.")
+    chat.said.pause = 0.01
+    chat.ask("counted")
+    chat.said.answers["quick"] = "word " * 1000
+    chat.page.fill("#ask", "stopped")
+    chat.page.press("#ask", "Enter")
+    chat.page.wait_for_selector(".turn.assistant >> text=word word")
+    chat.page.click(".stop")
+    chat.page.wait_for_selector("text=Stopped")
+    chat.said.answers["quick"] = "short"
+    chat.page.get_by_role("button", name="Compare two").click()
+    chat.ask("decided")
+    with chat.page.expect_response("**/api/ratings"):
+        chat.page.get_by_role("button", name="B is better").click()
+    chat.page.wait_for_selector("text=You chose")
+    chat.ask("undecided")
+    kept, before, after = chat.page.evaluate(
+        """async () => {
+          const { all, backup, put, remove, restore } = await import("./store.js");
+          await put("prompts", { id: "pirate", text: "Talk like a pirate." });
+          const settled = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+          const database = await settled(indexedDB.open("tunesmith"));
+          const [kept] = await settled(database.transaction("conversations").objectStore("conversations").getAll());
+          const before = await backup();
+          for (const kind of ["conversations", "prompts", "ratings"])
+            for (const { id } of await all(kind)) await remove(kind, id);
+          await restore(before);
+          return [kept, JSON.parse(before), JSON.parse(await backup())];
+        }"""
+    )
+    assert before["conversations"] == [kept]
+    assert after == before
+    answers = [turn for turn in kept["turns"] if turn["role"] == "assistant"]
+    assert kept["system"] == "Be brief."
+    assert [turn.get("ended") for turn in answers[:2]] == ["", "stopped"]
+    assert answers[0]["speed"] > 0
+    assert [turn["choice"] for turn in answers[2:]] == ["b", ""]
+    assert len(before["prompts"]) == len(before["ratings"]) == 1
+
+
 def bring(chat, file):
     with chat.page.expect_file_chooser() as waiting:
         chat.page.get_by_role("button", name="Import").click()

@@ -1,6 +1,8 @@
 // What the person keeps in this browser: conversations, prompts, ratings. Nothing of it leaves the machine by itself.
 
 const KINDS = ["conversations", "prompts", "ratings"]; // each a table whose rows have an `id`
+const ENDS = ["", "stopped", "failed"];
+const CHOICES = ["", "a", "b", "tie", "both_bad"];
 let opened;
 
 function database() {
@@ -27,9 +29,16 @@ async function table(kind, mode = "readonly") {
   return (await database()).transaction(kind, mode).objectStore(kind);
 }
 
-/** All rows of a kind. */
+/** All rows of a kind, but for those that the page could not show: files were once taken without a close look. */
 export async function all(kind) {
-  return settled((await table(kind)).getAll());
+  const rows = await settled((await table(kind)).getAll());
+  return rows.flatMap((row) => {
+    try {
+      return [sound(kind, row)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** Write a row, over the one with the same id. */
@@ -63,14 +72,35 @@ function sound(kind, row) {
   if (typeof id !== "string" || !id) throw new TypeError("a row without an id");
   if (kind === "prompts") return { id, text: text(row.text) };
   if (kind === "ratings") return row;
-  const turns = row.turns.map((turn) => {
-    if (!["user", "assistant"].includes(turn.role)) throw new TypeError("a turn of nobody");
-    return { ...turn, content: text(turn.content) };
-  });
-  return { id, time: Number(row.time) || 0, system: text(row.system), turns };
+  return { id, time: Number(row.time) || 0, system: text(row.system), turns: row.turns.map(turn) };
+}
+
+function turn(row) {
+  const { role, content, choice = "", pair } = row;
+  if (role === "user") return { role, content: text(content) };
+  if (role !== "assistant") throw new TypeError("a turn of nobody");
+  if (pair === undefined) return { role, ...answer(row) };
+  if (!Array.isArray(pair) || pair.length !== 2) throw new TypeError("a choice between other than two answers");
+  return { role, content: text(content), choice: one(CHOICES, choice), pair: pair.map(answer) };
+}
+
+/** An answer as `talk` gives it. */
+function answer({ model = "", content, tokens = null, speed = null, ended = "" }) {
+  const counted = { tokens: number(tokens), speed: number(speed) };
+  return { model: text(model), content: text(content), ...counted, ended: one(ENDS, ended) };
 }
 
 function text(value) {
   if (typeof value !== "string") throw new TypeError("a text is missing");
+  return value;
+}
+
+function number(value) {
+  if (value !== null && !Number.isFinite(value)) throw new TypeError("a number is missing");
+  return value;
+}
+
+function one(known, value) {
+  if (!known.includes(value)) throw new TypeError(`${value} is not known`);
   return value;
 }
