@@ -137,3 +137,14 @@ def test_a_plan_tells_what_the_run_would_take_and_makes_nothing(tunesmith, base,
     assert done.json["seconds"] > 0
     assert {"tokens", "tokens_per_second", "peak_memory_bytes", "checkpoint_bytes", "way"} <= done.json.keys()
     assert not out.exists()
+
+
+def test_a_run_into_a_folder_that_another_run_writes_is_refused(tunesmith, base, rows, tmp_path):
+    from tunesmith.tune.locking import locked
+
+    with locked(tmp_path / "out"):
+        done = tunesmith(*options(base, rows, tmp_path / "out"))
+    assert done.code == 2
+    assert "another run is writing" in done.err
+    assert "examples" not in done.err  # before any work
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl"}

@@ -52,6 +52,11 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
     checkpoint yet, it begins anew.
     """
     space = Workspace(out)
+    with space.alone():
+        return tune_in(space, job, resume, watch)
+
+
+def tune_in(space: Workspace, job: Job, resume: bool, watch: Watcher) -> TuneResult:
     if leads():
         space.begin(resume)
     wait_for_all()
@@ -61,7 +66,7 @@ def tune(job: Job, out: Path, resume: bool = False, watch: Watcher = SILENT) -> 
         if space.finished:
             return finished(job, space, watch)
         last = space.checkpoints / "last"
-        with writing(out):
+        with writing(space.out):
             logged = last_logged(space)
             course = begin(job, space, checkpoint.read_state(last) if last.is_dir() else None, watch)
             with tracked(watch, job.stage, space, logged) as course.watch:

@@ -7,7 +7,7 @@ unfinished one has checkpoints.
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from tunesmith.artifact import MANIFEST, sync_tree, write_json, write_text
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.tune.locking import locked, refuse_locked
 from tunesmith.tune.parallel import leads
 
 CHECKPOINTS = "checkpoints"
@@ -47,9 +48,21 @@ class Workspace:
     def finished(self) -> bool:
         return (self.out / MANIFEST).is_file()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within, no other run writes OUT; the leading process asks for all."""
+        with ExitStack() as held:
+            if leads():
+                with writing(self.out):
+                    held.enter_context(locked(self.out))
+            yield
+
     def begin(self, resume: bool) -> None:
-        """Refuse an OUT that is occupied; clear away what a killed run left that had no checkpoint yet."""
-        refuse_occupied(self.out, resume)
+        """Refuse an OUT that is occupied; clear away what a killed run left that had no checkpoint yet.
+
+        To be called while nobody else writes OUT: what is cleared away could be theirs.
+        """
+        refuse_filled(self.out, resume)
         with writing(self.out):
             shutil.rmtree(self.hidden, ignore_errors=True)
             if self.out.is_dir() and not any(self.out.iterdir()):
@@ -103,7 +116,14 @@ class Workspace:
 
 
 def refuse_occupied(out: Path, resume: bool) -> None:
-    """A result is never overwritten; call this before any long work."""
+    """A result is never overwritten, nor one that is being made; call this before any long work."""
+    if leads():  # the others of a run may come here when their own leader has locked it already
+        refuse_locked(out)
+    refuse_filled(out, resume)
+
+
+def refuse_filled(out: Path, resume: bool) -> None:
+    """Refuse an OUT that holds anything, or with `resume` one that holds nothing to go on with."""
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir():
