@@ -76,6 +76,15 @@ def test_each_family_goes_the_fastest_way_that_is_exact(kind: str, adapted: bool
     assert (inner.config._attn_implementation == NAME) == way.packed
 
 
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma3", "cohere", "granite", "opt"])
+@pytest.mark.parametrize("variant", ["plain", "dora"])
+def test_rows_that_are_learnt_beside_an_adapter_cost_no_shortcut(kind: str, variant: str) -> None:
+    model = Lora(recipe.Lora(rank=2, variant=variant), (7, 250))(model_of(kind))
+    way, proof = choose(model, CrossEntropy(), ROWS, 0, True)
+    assert way == EXPECTED[kind]
+    assert proof.measured < LIMIT / 10
+
+
 def test_packing_can_be_turned_off() -> None:
     model = tiny_model()
     assert choose(model, CrossEntropy(), ROWS, 0, False)[0] == FUSED

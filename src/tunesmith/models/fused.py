@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tunesmith.models.rows import Learnt, unwrapped
+
 CHUNK = 1 << 22  # logits held at a time: 16 MB in fp32, near the size of a CPU's cache
 WIDE_CHUNK = 1 << 27  # elsewhere: 512 MB; a GPU's matrix units are full from about a thousand rows of 150,000 words
 
@@ -23,50 +25,62 @@ class Head:
     bias: Tensor | None
     scale: float = 1.0
     cap: float | None = None  # logits are cap · tanh(logits / cap)
+    learnt: Learnt | None = None  # rows that stand in for some of the weight's
 
 
 def head(model: PreTrainedModel) -> Head | None:
-    """The head, if it is a plain linear layer. That nothing else happens to the logits is for a proof to find out."""
-    layer, config = model.get_output_embeddings(), model.config.get_text_config()
+    """The head, if it is a plain linear layer, of which rows may be learnt beside an adapter.
+
+    That nothing else happens to the logits is for a proof to find out.
+    """
+    config = model.config.get_text_config()
+    layer, learnt = unwrapped(model.get_output_embeddings())
     if type(layer) is not nn.Linear:
         return None
     scale = getattr(config, "logit_scale", None) or 1.0
     divisor = getattr(config, "logits_scaling", None) or 1.0
-    return Head(layer.weight, layer.bias, scale / divisor, getattr(config, "final_logit_softcapping", None))
+    cap = getattr(config, "final_logit_softcapping", None)
+    bias = layer.bias if learnt is None else None  # peft leaves it out where it puts rows in
+    return Head(layer.weight, bias, scale / divisor, cap, learnt)
 
 
 def weighted_nll(hidden: Tensor, head: Head, targets: Tensor, weights: Tensor) -> Tensor:
     """Σ weights[n] · -log p(targets[n] | hidden[n]) over hidden [N, H]; a float32 scalar with gradient."""
     low = torch.is_autocast_enabled(hidden.device.type)
     dtype = torch.get_autocast_dtype(hidden.device.type) if low else head.weight.dtype
+    values = head.learnt.values if head.learnt else None
     with torch.autocast(hidden.device.type, enabled=False):
-        found = LinearCrossEntropy.apply(hidden, head.weight, head.bias, targets, weights, head, dtype)  # type: ignore[no-untyped-call]
+        found = LinearCrossEntropy.apply(hidden, head.weight, head.bias, values, targets, weights, head, dtype)  # type: ignore[no-untyped-call]
     return cast(Tensor, found)
 
 
 class LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, weights: Tensor,
-        head: Head, dtype: torch.dtype,
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, values: Tensor | None, targets: Tensor,
+        weights: Tensor, head: Head, dtype: torch.dtype,
     ) -> Tensor:  # fmt: skip
-        matrix, states = weight.to(dtype), hidden.to(dtype)
+        matrix, states, own = weight.to(dtype), hidden.to(dtype), None if values is None else values.to(dtype)
         d_states = torch.empty_like(states)
-        d_weight = torch.zeros_like(weight, dtype=torch.float32) if weight.requires_grad else None
-        d_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and bias.requires_grad else None
+        d_weight, d_bias, d_values = room(weight), room(bias), room(values)
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
         step = max(1, (CHUNK if hidden.device.type == "cpu" else WIDE_CHUNK) // weight.shape[0])
         for start in range(0, len(targets), step):
-            rows = slice(start, start + step)
-            part, slope = chunk(states[rows], matrix, bias, targets[rows], weights[rows], head)
+            some = slice(start, start + step)
+            part, slope = chunk(states[some], matrix, bias, own, targets[some], weights[some], head)
             loss += part
             slope = slope.to(dtype)
-            torch.mm(slope, matrix, out=d_states[rows])
-            if d_weight is not None:
-                add_product(d_weight, slope, states[rows])
             if d_bias is not None:
                 d_bias += slope.sum(0)
-        ctx.gradients = [d_states.to(hidden.dtype), d_weight, d_bias]
+            of_own = None if head.learnt is None else cut(slope, head.learnt.places)
+            torch.mm(slope, matrix, out=d_states[some])
+            if d_weight is not None:
+                add_product(d_weight, slope, states[some])
+            if of_own is not None and own is not None:
+                d_states[some].addmm_(of_own, own)
+            if of_own is not None and d_values is not None:
+                add_product(d_values, of_own, states[some])
+        ctx.gradients = [d_states.to(hidden.dtype), d_weight, d_bias, d_values]
         return loss
 
     @staticmethod
@@ -78,11 +92,28 @@ class LinearCrossEntropy(torch.autograd.Function):
         return *(None if part is None else part.mul_(scale) for part in parts), None, None, None, None
 
 
+def room(parameter: Tensor | None) -> Tensor | None:
+    """Zeros for the gradient, if there is to be one."""
+    return (
+        torch.zeros_like(parameter, dtype=torch.float32) if parameter is not None and parameter.requires_grad else None
+    )
+
+
+def cut(slope: Tensor, places: Tensor) -> Tensor:
+    """The columns [n, N] at these places; zeros are left there, for the rows of the weight that others stand in for."""
+    found = slope[:, places]
+    slope.index_fill_(1, places, 0)
+    return found
+
+
 def chunk(
-    states: Tensor, matrix: Tensor, bias: Tensor | None, targets: Tensor, weights: Tensor, head: Head
-) -> tuple[Tensor, Tensor]:
+    states: Tensor, matrix: Tensor, bias: Tensor | None, own: Tensor | None, targets: Tensor, weights: Tensor,
+    head: Head,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(weighted loss, its gradient by the linear layer's output [n, V]) of a few rows."""
     logits = (states @ matrix.T).float()
+    if own is not None and head.learnt is not None:
+        logits[:, head.learnt.places] = (states @ own.T).float()
     if bias is not None:
         logits += bias
     bend = None
