@@ -15,6 +15,7 @@ from tunesmith.cli import chat, data, doctor, export, quickstart, recipes, rende
 from tunesmith.cli.console import apart, emit, leads
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.tune.orphans import end_with_launcher
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,6 +56,7 @@ def options(
 
 def main() -> None:
     """Entry point of the console script."""
+    end_with_launcher()
     share_the_cores()
     try:
         with apart():

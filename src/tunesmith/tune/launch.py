@@ -10,6 +10,8 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from tunesmith.tune import orphans
+
 
 def launch(processes: int, words: Sequence[str]) -> int:
     """Run `tunesmith WORDS` in that many processes that know of each other; the exit code of the first to fail, or 0.
@@ -17,6 +19,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
     They share the cores of the machine evenly, and speak for themselves.
     """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    orphans.mark()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
         min_nodes=1,
