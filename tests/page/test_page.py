@@ -193,6 +193,22 @@ def test_history_survives_a_reload_and_can_be_deleted(chat):
     chat.page.wait_for_selector(".welcome")
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_conversation_that_is_deleted_while_it_is_answered_stays_deleted(chat, shown):
+    chat.said.answers["quick"] = "word " * 1000
+    chat.said.pause = 0.02
+    chat.page.fill("#ask", "forget me")
+    chat.page.press("#ask", "Enter")
+    chat.page.wait_for_selector(".turn.assistant >> text=word word")
+    clicked = ["#history [aria-label=Delete]"] if shown else ["#side .main", "#history [aria-label=Delete]"]
+    chat.page.evaluate("all => all.forEach(one => document.querySelector(one).click())", clicked)
+    chat.page.wait_for_selector("body:not(.busy) .welcome")
+    chat.page.reload()
+    chat.page.wait_for_selector("#top option", state="attached")
+    assert chat.page.locator("#history li").count() == 0
+    assert chat.texts("user") == []
+
+
 def test_conversations_are_exported_and_imported(chat, tmp_path):
     chat.ask("take me along")
     with chat.page.expect_download() as waiting:

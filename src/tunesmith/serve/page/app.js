@@ -162,9 +162,9 @@ class Page {
     else await this.showHistory();
   }
 
-  async keep(conversation) {
+  async keep(conversation, write = store.put) {
     conversation.time = Date.now();
-    await store.put("conversations", conversation);
+    await write("conversations", conversation);
     await this.showHistory();
   }
 
@@ -219,7 +219,7 @@ class Page {
       const asked = [parts.model.value, parts.second.value];
       const answered = comparing ? this.answerTwice(asked, stopping) : this.answerOnce(asked[0], stopping);
       conversation.turns[number] = await answered;
-      await this.keep(conversation);
+      await this.keep(conversation, store.renew);
     } finally {
       this.stopping = null;
       document.body.classList.remove("busy");
@@ -262,7 +262,7 @@ class Page {
     talks.decide(conversation.turns[number], choice);
     const rating = talks.rating(conversation, number);
     await store.put("ratings", { id: talks.fresh(), ...rating });
-    await this.keep(conversation);
+    await this.keep(conversation, store.renew);
     this.show();
     const rate = () => this.trying(() => this.backend.rate?.(rating), rate);
     await rate();

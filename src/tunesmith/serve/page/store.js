@@ -46,6 +46,12 @@ export async function put(kind, row) {
   await settled((await table(kind, "readwrite")).put(row));
 }
 
+/** Write a row over the one with the same id, unless that one is gone: what the person deleted stays deleted. */
+export async function renew(kind, row) {
+  const rows = await table(kind, "readwrite");
+  if ((await settled(rows.getKey(row.id))) !== undefined) await settled(rows.put(row));
+}
+
 export async function remove(kind, id) {
   await settled((await table(kind, "readwrite")).delete(id));
 }
