@@ -179,6 +179,41 @@ def test_long_runs_of_marks_do_not_stall_the_page(chat, mark):
     assert took < 2000
 
 
+BORDERS = {
+    "|---|---|": True, "---|---": True, " | :-: | --: ": True, "---": True, "-": True, "|-|": True, ":-:|": True,
+    "": False, "|": False, "||": False, "||-|": False, "|-||": False, "- -": False, "|::-|": False, "|-x|": False,
+    "|---|   |": False,
+}  # fmt: skip
+
+
+def test_a_table_has_a_border_of_dashes(chat):
+    tables = chat.page.evaluate(
+        "async all => { const { markdown } = await import('./markdown.js');"
+        " return all.map(text => [...markdown(text).querySelectorAll('table')].map(table =>"
+        " [...table.rows].map(row => [...row.cells].map(cell => cell.textContent)))); }",
+        [f"a | b\n{border}\n| 1 | 2 |" for border in BORDERS],
+    )
+    rows = [["a", "b"], ["1", "2"]]
+    assert dict(zip(BORDERS, tables, strict=True)) == {border: [rows] * is_one for border, is_one in BORDERS.items()}
+
+
+def test_a_very_long_line_does_not_stall_the_page(chat):
+    """A rule that takes quadratic time would need minutes for one of these."""
+    most = 300_000
+    lines = [
+        *("a|b\n" + line for line in (" " * most + "x", "-" * most + "x", "- |" * most + "x")),
+        *(mark + "`" for mark in ("~~~" + " " * most, "~~~" + "a" * most, "~" * most)),
+        "-" + " " * most + "x\u2028y",
+        "---" + " -" * most + "x",
+    ]
+    chat.page.evaluate(
+        "async lines => { const { markdown } = await import('./markdown.js');"
+        " setTimeout(() => { for (const line of lines) markdown(line); document.body.className = 'done'; }); }",
+        lines,
+    )
+    chat.page.wait_for_selector("body.done")
+
+
 def test_history_survives_a_reload_and_can_be_deleted(chat):
     chat.ask("remember me")
     chat.page.reload()

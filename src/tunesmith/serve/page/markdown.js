@@ -2,12 +2,14 @@
 import { copyButton, el } from "./dom.js";
 import { words } from "./words.js";
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([\w+#.-]*)[^`]*$/;
+// What begins a block. Where two repetitions meet, a character fits only one: a long line takes linear time.
+const FENCE = /^ {0,3}(`{3,}|~{3,}(?!~))([^`]*)$/;
+const LANGUAGE = /^\s*([\w+#.-]*)/;
 const HEADING = /^ {0,3}(#{1,6}) (.*)$/;
-const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
+const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(?!\s)(.*)$/;
 const QUOTE = /^ {0,3}> ?(.*)$/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
-const BORDER = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+const DASHES = /^:?-+:?$/;
 const ADDRESS = /https?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]，。；：！？）】]/;
 const INLINE = new RegExp(
   [
@@ -43,7 +45,7 @@ function block(made, lines, at, depth) {
   if (HEADING.test(line)) return heading(made, line, at);
   if (QUOTE.test(line)) return quote(made, lines, at, depth);
   if (ITEM.test(line)) return list(made, lines, at, depth);
-  if (line.includes("|") && BORDER.test(lines[at + 1] ?? "")) return table(made, lines, at);
+  if (line.includes("|") && border(lines[at + 1] ?? "")) return table(made, lines, at);
   return paragraph(made, lines, at);
 }
 
@@ -60,7 +62,8 @@ function heading(made, line, at) {
 }
 
 function fence(made, lines, at) {
-  const [, mark, language] = FENCE.exec(lines[at]);
+  const [, mark, told] = FENCE.exec(lines[at]);
+  const [, language] = LANGUAGE.exec(told);
   let end = at + 1;
   while (end < lines.length && !closes(lines[end].trim(), mark)) end++;
   made.append(code(lines.slice(at + 1, end).join("\n"), language));
@@ -116,6 +119,11 @@ function table(made, lines, at) {
   for (at += 2; at < lines.length && lines[at].includes("|"); at++) body.append(row(lines[at], "td"));
   made.append(el("div", { className: "table", tabIndex: 0 }, el("table", {}, head, body)));
   return at;
+}
+
+/** Whether a line stands between the head of a table and its rows. */
+function border(line) {
+  return cells(line).every((cell) => DASHES.test(cell));
 }
 
 function cells(line) {
