@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tunesmith.tune.locking import lock_file, locked
+from tunesmith.tune.locking import locked
 from tunesmith.tune.orphans import LAUNCHER, end_with_launcher
 
 PR_GET_PDEATHSIG = 2
@@ -61,7 +61,7 @@ def test_killing_the_launcher_ends_the_run(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tunesmith", "tune", "--base", "nano", "--data", str(tmp_path / "rows.json")]
     command += ["--processes", "2", "template=chatml", "tune.epochs=1000", "--out", str(out)]
     launcher = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    wait_for(lock_file(out).exists)
+    wait_for((tmp_path / ".out.partial" / "log.jsonl").exists)  # in training nothing else would end them
     workers = psutil.Process(launcher.pid).children()
     assert len(workers) == 2
     launcher.kill()
