@@ -3,13 +3,20 @@
 import json
 import resource
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BloomConfig,
+    BloomForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+)
 
 from tests.toys import CONFIGS, byte_tokenizer, random_examples, save_base, tiny_model
 from tunesmith.artifact import hash_file
@@ -101,6 +108,22 @@ def test_every_proof_ran(tuned: TuneResult) -> None:
     if (tuned.path / "base.json").exists():
         names += ["adapter_identity", "frozen_receive_no_gradient"]
     assert {proof.name for proof in tuned.proofs} == set(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening(Silent):
+    heard: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_a_run_that_is_not_packed_says_so_once(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    bloom = BloomForCausalLM(BloomConfig(vocab_size=258, hidden_size=32, n_layer=1, n_head=2)).eval()
+    watch = Listening()
+    tune(job(save_base(tmp_path / "base"), budget={"epochs": 1}, model=bloom), tmp_path / "out", watch=watch)
+    assert sum("not packed: this kind of model does not let its attention" in line for line in watch.heard) == 1
 
 
 def test_the_loss_is_drawn(tuned: TuneResult) -> None:

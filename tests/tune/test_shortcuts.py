@@ -1,5 +1,6 @@
 """Shortcuts are kept where they prove exact, and left where a model does not bear them."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,10 +10,14 @@ from transformers import (
     AutoModelForCausalLM,
     BloomConfig,
     CohereConfig,
+    FalconConfig,
     Gemma2Config,
     Gemma3TextConfig,
+    GPTJConfig,
+    GPTNeoConfig,
     GraniteConfig,
     MistralConfig,
+    MptConfig,
     OPTConfig,
     PhiConfig,
     PretrainedConfig,
@@ -46,6 +51,12 @@ MORE: dict[str, Callable[[], PretrainedConfig]] = {
         vocab_size=BYTES, hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=2, word_embed_proj_dim=16
     ),
     "bloom": lambda: BloomConfig(vocab_size=BYTES, hidden_size=32, n_layer=2, n_head=2),
+    "gpt_neo": lambda: GPTNeoConfig(
+        vocab_size=BYTES, hidden_size=32, num_layers=2, num_heads=2, attention_types=[[["global", "local"], 1]]
+    ),
+    "gptj": lambda: GPTJConfig(vocab_size=BYTES, n_embd=32, n_layer=2, n_head=2, rotary_dim=8),
+    "falcon": lambda: FalconConfig(vocab_size=BYTES, hidden_size=32, num_hidden_layers=2, num_attention_heads=2),
+    "mpt": lambda: MptConfig(vocab_size=BYTES, d_model=32, n_layers=2, n_heads=2),
 }
 EXPECTED = {
     "llama": ALL, "qwen2": ALL, "qwen3": ALL, "mistral": ALL, "gemma3": ALL, "phi": ALL, "cohere": ALL, "granite": ALL,
@@ -99,9 +110,31 @@ def test_a_model_that_looks_across_a_row_is_not_packed_and_it_is_said_why() -> N
         return out + out.cumsum(1) / 10
 
     model.model.layers[0].mlp.register_forward_hook(running_mean)
-    way, proof = choose(model, CrossEntropy(), ROWS, 0, True)
+    said: list[str] = []
+    way, proof = choose(model, CrossEntropy(), ROWS, 0, True, say=said.append)
     assert way == FUSED
     assert "packing" in proof.detail
+    (line,) = said
+    assert re.search(r"padded together, not packed: .* \d\.\de[+-]\d\d \(relative\) off", line)
+
+
+@pytest.mark.parametrize("kind", ["bloom", "gpt_neo", "gptj", "falcon", "mpt"])
+def test_a_model_whose_attention_cannot_be_replaced_is_padded_and_it_is_said(kind: str) -> None:
+    said: list[str] = []
+    way, proof = choose(model_of(kind), CrossEntropy(), ROWS, 0, True, say=said.append)
+    assert way == FUSED
+    assert "not packing (this kind of model does not let its attention be replaced)" in proof.detail
+    assert said == [
+        "examples of like length are padded together, not packed: "
+        "this kind of model does not let its attention be replaced"
+    ]
+
+
+def test_nothing_is_said_where_nothing_is_lost() -> None:
+    said: list[str] = []
+    choose(tiny_model(), CrossEntropy(), ROWS, 0, True, say=said.append)
+    choose(model_of("bloom"), CrossEntropy(), ROWS, 0, False, say=said.append)
+    assert said == []
 
 
 def test_a_model_whose_logits_are_bent_afterwards_is_not_fused() -> None:
@@ -114,7 +147,10 @@ def test_a_model_whose_logits_are_bent_afterwards_is_not_fused() -> None:
         return out
 
     model.forward = bent  # type: ignore[method-assign]
-    assert not choose(model, CrossEntropy(), ROWS, 0, True)[0].fused
+    said: list[str] = []
+    assert not choose(model, CrossEntropy(), ROWS, 0, True, say=said.append)[0].fused
+    (line,) = said
+    assert line.startswith("the logits of a forward pass are held all at once: loss or gradient would be ")
 
 
 @pytest.mark.parametrize("soft", [Prefix(recipe.Prefix(hidden=8)), Prompt(), Ptuning()])

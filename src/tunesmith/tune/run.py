@@ -94,7 +94,9 @@ def begin(job: Job, space: Workspace, state: State | None, watch: Watcher) -> Co
     sample = proofs.sample(train, budget.micro_tokens or MOST)
     model, made = prepare(job, device, sample)
     if state is None:
-        way, proof = shortcuts.choose(model, job.objective, sample, job.pad, budget.packing, not budget.neftune_alpha)
+        way, proof = shortcuts.choose(
+            model, job.objective, sample, job.pad, budget.packing, not budget.neftune_alpha, watch.say
+        )
         made += [*proofs.before_training(model, job.objective.with_fused(way.fused), sample, job.pad), proof]
         require(made, tr("nothing was trained; this model or recipe cannot be tuned as it is"))
         precision = choose(budget.precision, device)

@@ -1,7 +1,7 @@
 """Ways to do less work for the same gradient, kept only where they prove exact on the user's own model and rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,17 @@ class Measured:
     gradient: dict[str, Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """A way that was not taken, and why."""
+
+    way: Way
+    why: str
+
+    def __str__(self) -> str:
+        return tr("not {way} ({why})", way=self.way, why=self.why)
+
+
 def choose(
     model: PreTrainedModel,
     objective: Objective,
@@ -65,21 +76,22 @@ def choose(
     pad: int,
     packing: bool,
     sharing: bool = True,
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Way, Proof]:
     """The first way of BEST_FIRST whose loss and gradient are those of each row alone; else the plain way.
 
-    Without `sharing`, or where the model drops out, no heads are shared: each example has chances of its own.
+    Without `sharing`, or where the model drops out, no heads are shared: each example has chances of its own. What
+    was asked for and is not taken is said.
     """
     model.eval()
     inner = bare(model)
     own = inner.config._attn_implementation
     alone = measure(model, objective.with_fused(False), [collate([row], pad) for row in rows])
     tied = add_in_place(inner) if not running() else []
-    found, least, tried = PLAIN, 0.0, []
-    if packing and any(row.encoder_ids for row in rows):
+    found, least, tried = PLAIN, 0.0, list[Untaken]()
+    if packing and (why := unpackable(inner, rows)):
         packing = False
-        tried.append(tr("not {way} ({why})", way=tr("packing"), why=tr("an encoder's rows stand alone")))
-    packing = packing and take_over(inner)
+        tried.append(Untaken(Way(packed=True), why))
     for way in BEST_FIRST:
         if way.packed > packing or way.shared > (sharing and not drops(model)):
             continue
@@ -89,7 +101,7 @@ def choose(
         if apart <= LIMIT:
             found, least = way, apart
             break
-        tried.append(tr("not {way} ({why})", way=way, why=why))
+        tried.append(Untaken(way, why if apart == float("inf") else off(apart)))
     else:
         apart = 0.0  # the plain way is what the others are measured against
         for hook in tied:
@@ -97,12 +109,41 @@ def choose(
     if packing and not found.packed:
         inner.set_attn_implementation(own)
     model.zero_grad(set_to_none=True)
+    for line in lost(found, tried):
+        say(line)
     detail = tr(
         "{way}: loss and gradient differ by {apart} (relative) from those of each row alone",
         way=found,
         apart=f"{least:.1e}",
     )
-    return found, Proof("shortcuts_change_nothing", True, len(rows), "; ".join([detail, *tried]), least, LIMIT)
+    reasons = [detail, *map(str, tried)]
+    return found, Proof("shortcuts_change_nothing", True, len(rows), "; ".join(reasons), least, LIMIT)
+
+
+def unpackable(model: PreTrainedModel, rows: Sequence[Example]) -> str:
+    """Why rows cannot stand end to end, whatever they are; empty where they can, and the model has our attention."""
+    if any(row.encoder_ids for row in rows):
+        return tr("an encoder's rows stand alone")
+    return "" if take_over(model) else tr("this kind of model does not let its attention be replaced")
+
+
+def lost(found: Way, tried: Sequence[Untaken]) -> Iterator[str]:
+    """What could be saved and is not, with the reason of the simplest way that would have saved it."""
+    why = {name: untaken.why for untaken in tried for name, taken in asdict(untaken.way).items() if taken}
+    if "packed" in why and not found.packed:
+        yield tr("examples of like length are padded together, not packed: {why}", why=why["packed"])
+    if "shared" in why and found.packed and not found.shared:
+        yield tr("a head that packed examples share is computed for each of them: {why}", why=why["shared"])
+    if "fused" in why and not found.fused:
+        yield tr("the logits of a forward pass are held all at once: {why}", why=why["fused"])
+
+
+def off(apart: float) -> str:
+    return tr(
+        "loss or gradient would be {apart} (relative) off those of each row alone, over {limit}",
+        apart=f"{apart:.1e}",
+        limit=LIMIT,
+    )
 
 
 def again(model: PreTrainedModel, known: dict[str, bool]) -> Way:
