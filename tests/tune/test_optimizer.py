@@ -11,7 +11,10 @@ from torch.distributed.fsdp import fully_shard
 from torch.optim import Optimizer
 
 from tests.toys import tiny_model
+from tunesmith import recipe
 from tunesmith.errors import UserError
+from tunesmith.models.surgery.ia3 import Ia3
+from tunesmith.models.surgery.lora import Lora
 from tunesmith.recipe import Budget
 from tunesmith.tune import checkpoint, job
 from tunesmith.tune.job import refuse_unavailable
@@ -111,6 +114,19 @@ def test_weight_decay_and_groups_reach_the_inner_optimizer() -> None:
     assert [len(group["params"]) for group in optimizer.inner.param_groups] == [
         len(group["params"]) for group in optimizer.param_groups
     ]
+
+
+def test_factors_are_not_drawn_to_nothing() -> None:
+    """(IA)³ without a gradient, under decay alone: its factors stay one. A low-rank matrix shrinks."""
+    for surgery, stays in ((Ia3(), True), (Lora(recipe.Lora(rank=2, targets="q_proj")), False)):
+        model = surgery(tiny_model())
+        learnt = [p for p in model.parameters() if p.requires_grad and p.any()]
+        before = [p.detach().clone() for p in learnt]
+        optimizer = make_optimizer(model, Budget(lr=0.1, weight_decay=0.5))
+        for parameter in learnt:
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        assert [torch.equal(old, new) for old, new in zip(before, learnt, strict=True)] == [stays] * len(learnt)
 
 
 def test_a_package_that_lacks_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ SECOND = ".lora_B."  # what peft calls the matrix that starts as zero
 
 
 def make_optimizer(model: nn.Module, budget: Budget, lr_ratio: float = 1.0) -> Optimizer:
-    """The optimizer that the budget names; weight decay on matrices only, not on biases and norms.
+    """The optimizer that the budget names; weight decay on matrices only, not on biases, norms and factors.
 
     The second matrices of low-rank adapters learn `lr_ratio` times as fast: every group's rate is its "scale" of
     what the schedule says. Parameters that are spread over processes (DTensor) and whole ones form groups of their own,
@@ -31,8 +31,8 @@ def make_optimizer(model: nn.Module, budget: Budget, lr_ratio: float = 1.0) -> O
         named = [(name, p) for name, p in parameters if (SECOND in name, isinstance(p, DTensor)) == (faster, spread)]
         scale = lr_ratio if faster else 1.0
         for decay, chosen in (
-            (budget.weight_decay, [p for _, p in named if p.ndim >= 2]),
-            (0.0, [p for _, p in named if p.ndim < 2]),
+            (budget.weight_decay, [p for _, p in named if is_matrix(p)]),
+            (0.0, [p for _, p in named if not is_matrix(p)]),
         ):
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay, "scale": scale})
@@ -40,6 +40,11 @@ def make_optimizer(model: nn.Module, budget: Budget, lr_ratio: float = 1.0) -> O
     if budget.precision == "bf16_sr":
         return StochasticRounding(groups, lambda wide: make(wide, budget), budget.seed)
     return make(groups, budget)
+
+
+def is_matrix(parameter: nn.Parameter) -> bool:
+    """Of more than one row and column: (IA)³ keeps its factors, which rest at one, as a matrix of one row or column."""
+    return sum(length > 1 for length in parameter.shape) >= 2
 
 
 def refuse_sharded(model: nn.Module, budget: Budget) -> None:
