@@ -6,19 +6,22 @@ import shutil
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import cast
 
 import pytest
-from peft import PrefixTuningConfig, get_peft_model
+from peft import LoraConfig, PrefixTuningConfig, get_peft_model
+from transformers import PreTrainedModel
 
 from tests.serve.conftest import LIMITS
 from tests.toys import CONFIGS, byte_tokenizer, tiny_model
+from tunesmith.artifact import MANIFEST
 from tunesmith.chat import Sampling, generate, open_session
 from tunesmith.errors import ProofError, UserError
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.records import Conversation, text_message
 from tunesmith.serve.engines.base import Ask, Step
 from tunesmith.serve.engines.draw import EngineError
-from tunesmith.serve.loading import all_answers, differs, engine_for, open_models
+from tunesmith.serve.loading import all_answers, differs, engine_for, open_models, tongue_of
 from tunesmith.serve.tongue import TokenizerTongue
 from tunesmith.text.recorded import prove_recorded, recorded_prompts
 from tunesmith.text.render import Rendered, Renderer
@@ -122,6 +125,30 @@ def test_an_adapter_on_its_base_says_what_the_terminal_says(assistant: Path, tmp
     served.engine.close()
     assert said == [list(generate(session.model, prompt, session.stop_ids, session.sampling)) for prompt in prompts]
     assert session.renderer.tokenizer.decode(said[0]) == "Ahoy"
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_rows_that_were_trained_beside_an_adapter(tied: bool) -> None:
+    """peft wraps the embedding then, which no longer says how many rows it has."""
+    model = tiny_model("llama", tie_word_embeddings=tied)
+    settings = LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], trainable_token_indices=[3, 5])
+    adapted = cast(PreTrainedModel, get_peft_model(model, settings).eval())
+    tongue = tongue_of((byte_tokenizer(), None), adapted)
+    assert tongue.size == model.config.vocab_size
+    engine, proof = engine_for(adapted, tongue, LIMITS)
+    engine.close()
+    assert proof.passed
+
+
+def test_an_export_that_was_refused_is_served_with_a_warning(assistant: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(assistant, tmp_path / "page" / "model")
+    (tmp_path / "page" / MANIFEST).write_text(json.dumps({"kind": "export", "verdict": "refused"}))
+    heard: list[str] = []
+    open_models([str(folder)], "", LIMITS, heard.append)["model"].engine.close()
+    assert "failed its verification" in heard[0]
+    (tmp_path / "page" / MANIFEST).write_text(json.dumps({"kind": "export", "verdict": "passed"}))
+    open_models([str(folder)], "", LIMITS, heard.append)["model"].engine.close()
+    assert sum("failed" in line for line in heard) == 1
 
 
 def test_prompts_must_be_those_of_training(assistant: Path, tmp_path: Path) -> None:

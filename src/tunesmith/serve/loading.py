@@ -26,6 +26,7 @@ from tunesmith.models.load import (
     read_object,
 )
 from tunesmith.models.opening import opening
+from tunesmith.models.surgery.grow_vocabulary import rows as embedding_rows
 from tunesmith.proof import Proof, require
 from tunesmith.serve.engines.base import Ask, Engine
 from tunesmith.serve.engines.continuous import ContinuousEngine
@@ -96,16 +97,26 @@ def open_model(
         context = min(limits.context or CONTEXT, longest)
         engine = start_engine(program, locate(name), tongue, context, limits.parallel, say)
     elif file := gguf_file(name):
+        warn_of_refused(file.parent, say)
         tongue, llama = open_llama(file, template, limits)
         prove(prompt_proofs(file.parent, tongue), say)
         engine = SlotEngine(LlamaDecoder(llama))
     else:
+        warn_of_refused(locate(name), say)
         tongue, model = open_torch(name, template)
         prove(prompt_proofs(locate(name), tongue), say)
         engine, proof = engine_for(model, tongue, limits)
         prove([proof], say)
     say(tr("{model}: {engine}, context {context}", model=known_as, engine=engine.name, context=engine.context))
     return Served(known_as, engine, tongue)
+
+
+def warn_of_refused(folder: Path, say: Say) -> None:
+    """Say it of an export that failed its verification; that for the web has its model one folder down."""
+    places = (folder, folder.parent) if folder.name == "model" else (folder,)
+    found = [read_object(place / MANIFEST, tr("restore the file")) for place in places if (place / MANIFEST).is_file()]
+    if any(manifest.get("verdict") == "refused" for manifest in found):
+        say(tr("warning: {path} failed its verification when it was exported; its README.md says how", path=folder))
 
 
 def open_llama(file: Path, template: str, limits: Limits) -> tuple[Tongue, LlamaCpp]:
@@ -137,8 +148,7 @@ def open_words(name: str, template: str) -> tuple[PreTrainedTokenizerFast, Rende
 
 
 def tongue_of(words: tuple[PreTrainedTokenizerFast, Renderer | None], model: PreTrainedModel) -> TokenizerTongue:
-    size = int(cast(torch.nn.Embedding, model.get_input_embeddings()).num_embeddings)
-    return TokenizerTongue(*words, size, frozenset(end_ids(model)))
+    return TokenizerTongue(*words, embedding_rows(model), frozenset(end_ids(model)))
 
 
 def open_outline(name: str, template: str) -> tuple[TokenizerTongue, int]:
