@@ -72,7 +72,7 @@ def test_bias_and_penalties_change_what_is_likeliest(chat: Asks) -> None:
 
 
 def test_a_schema_that_cannot_be_kept_is_refused(chat: Asks) -> None:
-    for schema in ({"type": "nonsense"}, {"type": "array", "uniqueItems": True}):
+    for schema in ({"type": "nonsense"}, {"type": "array", "uniqueItems": True}, {"$ref": "#"}):
         wrong = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
         with pytest.raises(openai.BadRequestError) as refusal:
             chat("hi", response_format=wrong)

@@ -54,6 +54,6 @@ def test_every_answer_is_one_that_the_description_knows(fuzzed: Site, mode: obje
             seen[case.path] = seen.get(case.path, 0) + (answer.status_code < 400)
 
         holds()
-    assert len(seen) == (4 if mode is schemathesis.GenerationMode.NEGATIVE else 9)
+    assert len(seen) == (4 if mode is schemathesis.GenerationMode.NEGATIVE else 10)
     until(lambda: fuzzed.house.busy == 0)
     assert fuzzed.house.alive()

@@ -5,7 +5,9 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -16,9 +18,10 @@ from torch import Tensor
 
 from tests.serve.conftest import LIMITS, Asks, Site, serving, until
 from tunesmith.errors import UserError
+from tunesmith.serve import running
 from tunesmith.serve.engines.slots import SlotEngine
 from tunesmith.serve.house import House, Served
-from tunesmith.serve.running import listen, refuse_open_door
+from tunesmith.serve.running import LAST_STEP, listen, refuse_open_door
 
 ENDLESS = {"model": "model", "messages": [{"role": "user", "content": "x"}], "temperature": 2, "stream": True}
 # no end mark is drawn: the answer goes on as far as the context allows
@@ -117,6 +120,64 @@ def test_a_path_leads_nowhere_else(site: Site) -> None:
     for path in (b"/../../etc/passwd", b"/%2e%2e/%2e%2e/etc/passwd", b"//etc/passwd", b"/..%5c..%5cx", b"/%00"):
         answer = raw(site, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert answer.split(b" ", 2)[1] == b"404"
+
+
+WHOLE, HALF = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", b"POST /v1/chat/completions HTTP/1.1\r\nHo"
+
+
+@pytest.mark.parametrize(("before", "begun"), [(b"", b""), (b"", HALF), (WHOLE, HALF)])
+def test_who_never_ends_the_head_of_a_request_is_let_go(models: dict[str, Served], before: bytes, begun: bytes) -> None:
+    """Whether or not a whole request came before, and however often a byte comes."""
+    with serving(House(models, replace(LIMITS, patience=0.5))) as site, connection(site) as client:
+        if before:
+            client.sendall(before)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        end, rest = time.monotonic() + 5, iter(begun)
+        while not let_go(client):
+            assert time.monotonic() < end
+            with suppress(ConnectionError):
+                client.sendall(bytes(islice(rest, 1)))
+
+
+def test_a_head_has_its_limit(site: Site) -> None:
+    answer = b""
+    with suppress(ConnectionError):
+        answer = raw(site, b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: %b\r\n" % (b"a" * 4000) * 500)
+    assert answer == b""
+
+
+def test_the_connection_that_idles_longest_makes_room(models: dict[str, Served], monkeypatch: Any) -> None:
+    monkeypatch.setattr(running, "most_connections", lambda: 5)
+    with serving(House(models, LIMITS)) as site, ExitStack() as stack:
+        idle = [stack.enter_context(connection(site)) for _ in range(20)]
+        time.sleep(0.2)
+        assert httpx.get(f"{site.url}/health").status_code == 200
+        assert not let_go(idle[-1])
+        assert all(map(let_go, idle[:15]))
+
+
+def connection(site: Site) -> socket.socket:
+    host, port = site.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=5)
+
+
+def let_go(client: socket.socket) -> bool:
+    client.settimeout(0.05)
+    try:
+        return client.recv(1) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def test_more_answers_than_the_queue_takes_are_no_matter_of_waiting(models: dict[str, Served]) -> None:
+    with (
+        serving(House(models, replace(LIMITS, queue=2))) as site,
+        site.client() as client,
+        pytest.raises(openai.BadRequestError, match="takes 2"),
+    ):
+        client.chat.completions.create(**ASKED, n=3)
 
 
 def test_the_rest_waits_its_turn_up_to_the_queue(models: dict[str, Served]) -> None:
@@ -251,6 +312,21 @@ def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(models: dict[s
             client.chat.completions.create(**ASKED)
         assert "".join(chunk.choices[0].delta.content or "" for chunk in running) == "b" * 20
         until(lambda: refuses_connections(site))
+
+
+def test_answers_that_do_not_end_in_time_are_ended(models: dict[str, Served]) -> None:
+    """With all that was said so far, and as an answer that was cut off, not as a connection that broke."""
+    endless = Steady(models["model"], pause=0.02)
+    limits = replace(LIMITS, drain=0.5)
+    with serving(House({"model": endless.served}, limits)) as site, site.client() as client:
+        running = iter(client.chat.completions.create(**{**ASKED, "stream": True}))
+        next(running)
+        start = time.monotonic()
+        site.house.drain()
+        chunks = list(running)
+        assert chunks[-1].choices[0].finish_reason == "length"
+        until(lambda: refuses_connections(site))
+        assert time.monotonic() - start < limits.drain + LAST_STEP
 
 
 def refuses_connections(site: Site) -> bool:

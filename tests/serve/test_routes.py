@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.serve.conftest import LIMITS, Asks, Site, serving, until
+from tests.toys import byte_tokenizer
 from tunesmith.chat import open_session
 from tunesmith.models.adapted import ask as forward
 from tunesmith.serve.app import create_app
@@ -52,6 +53,35 @@ def test_echo_tells_how_likely_a_text_is(client: openai.OpenAI, assistant: Path,
     assert found.text.startswith("Hi\nbc")
     assert found.logprobs.text_offset[:5] == [0, 1, 2, 3, 4]
     assert max(found.logprobs.top_logprobs[2].values()) == pytest.approx(float(chances[1].max()), abs=1e-4)
+
+
+def test_parts_of_a_character_are_told_by_their_bytes(client: openai.OpenAI, chat: Asks) -> None:
+    """Else they would all have the same name, and the likeliest of them could not be told."""
+    found = client.completions.create(model="model", prompt="a🍎你b", echo=True, logprobs=5, max_tokens=0).choices[0]
+    names, told = found.logprobs.tokens, found.logprobs
+    raw = [b"a", *(bytes([byte]) for byte in "🍎你".encode()), b"b"]
+    assert names == [one.decode() if one.isascii() else f"bytes:\\x{one[0]:02x}" for one in raw]
+    assert told.text_offset == [0, 1, 2, 2, 2, 2, 3, 3, 3]
+    assert all(len(best) == 5 for best in told.top_logprobs[1:])
+    letter = byte_tokenizer()("🍎").input_ids[0]
+    said = chat("hi", logit_bias={str(letter): 100}, max_tokens=2, logprobs=True).choices[0].logprobs.content
+    assert [(entry.token, entry.bytes) for entry in said] == [("\\xf0", [0xF0])] * 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_token_is_asked_for(client: openai.OpenAI, stream: bool) -> None:
+    more: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    found = client.completions.create(model="model", prompt=PROMPT, max_tokens=0, **more)
+    parts = list(found) if stream else [found]
+    assert "".join(choice.text for part in parts for choice in part.choices) == ""
+    assert [choice.finish_reason for part in parts for choice in part.choices] == ["length"]
+    assert parts[-1].usage.completion_tokens == 0
+
+
+def test_a_model_by_its_name(client: openai.OpenAI) -> None:
+    assert client.models.retrieve("model") == client.models.list().data[0]
+    with pytest.raises(openai.NotFoundError, match="no such model"):
+        client.models.retrieve("../model")
 
 
 def test_ids_beyond_the_vocabulary_are_refused(client: openai.OpenAI) -> None:

@@ -103,7 +103,10 @@ async def answers(house: House, served: Served, wish: Wish) -> AsyncGenerator[tu
 
 
 async def answer(house: House, served: Served, ask: Ask, wish: Wish) -> AsyncGenerator[Piece, None]:
-    """The pieces of one answer; it ends early at a stop string, and when its time is up."""
+    """The pieces of one answer; it ends early at a stop string, and when its time is up, or the server's."""
+    if not ask.sampling.max_new_tokens:
+        yield Piece("", reason="length")
+        return
     words = Words(served.tongue.stream(), wish.stops, wish.form.open if wish.form else "")
     clock = asyncio.get_running_loop().time
     deadline = clock() + house.limits.seconds
@@ -114,6 +117,9 @@ async def answer(house: House, served: Served, ask: Ask, wish: Wish) -> AsyncGen
                 text = "".join(map(words.push, steps))
                 if words.cut:
                     yield last(words, text, "stop", wish.form)
+                    return
+                if house.over:
+                    yield last(words, text, "length", wish.form)
                     return
                 if text:
                     yield Piece(text, words.released())

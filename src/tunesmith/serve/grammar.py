@@ -59,7 +59,12 @@ class Grammars:
         wrong = llguidance.LLMatcher.validate_grammar(grammar, self.tokens)
         if wrong and not wrong.startswith("WARNING"):
             raise ValueError(wrong.partition("\n")[0])
-        return Guided(llguidance.LLMatcher(self.tokens, grammar, log_level=0))
+        form = Guided(llguidance.LLMatcher(self.tokens, grammar, log_level=0))
+        first = form.copy().allowed(self.size)
+        first[list(self.stop_ids)] = False
+        if not first.any():
+            raise ValueError("no answer can have this form")
+        return form
 
 
 def json_rule(schema: Schema) -> str:

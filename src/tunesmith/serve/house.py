@@ -51,9 +51,14 @@ class House:
         self.told = time.monotonic()
 
     @property
+    def over(self) -> bool:
+        """Told to stop so long ago that what still runs has had its time."""
+        return self.told is not None and time.monotonic() - self.told > self.limits.drain
+
+    @property
     def drained(self) -> bool:
         """Told to stop, and nothing runs any more, or has had its time."""
-        return self.told is not None and (not self.busy or time.monotonic() - self.told > self.limits.drain)
+        return self.draining and (self.over or not self.busy)
 
     def model(self, name: str) -> Served:
         found = self.models.get(name)
@@ -68,6 +73,8 @@ class House:
     @contextmanager
     def place(self, answers: int) -> Iterator[None]:
         """Room in the queue for some answers, as long as they are worked on."""
+        if answers > self.limits.queue:  # no waiting would help
+            raise ApiError(400, f"{answers} answers are asked for at once, and this server takes {self.limits.queue}")
         if self.busy + answers > self.limits.queue:
             raise ApiError(
                 429, f"{self.busy} answers are waiting or running, try again later", retry=1 + self.busy // 8

@@ -2,15 +2,20 @@
 
 import asyncio
 import socket
+from functools import partial
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.serve.app import create_app
+from tunesmith.serve.door import BACKLOG, Connection, Door, most_connections
 from tunesmith.serve.guard import is_loopback
 from tunesmith.serve.house import House
+
+LAST_STEP = 3  # seconds from when the time of running answers is over until they are broken off
 
 
 class Server(uvicorn.Server):
@@ -57,13 +62,16 @@ def refuse_open_door(host: str, token: str) -> None:
 
 
 def make_server(house: House, token: str) -> Server:
+    door = Door(house.limits.patience, most_connections())
     config = uvicorn.Config(
         create_app(house, token),
         log_level="warning",
         access_log=False,
         server_header=False,
+        http=cast(Any, partial(Connection, door)),
+        backlog=BACKLOG,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=int(house.limits.patience),
+        timeout_graceful_shutdown=LAST_STEP,
         lifespan="off",
     )
     return Server(config, house)

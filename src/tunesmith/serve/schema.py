@@ -166,7 +166,7 @@ class Usage(Reply):
 class TopLogprob(Reply):
     token: str
     logprob: float
-    bytes: list[int] | None = Field(description="null where the token is no whole character.")
+    bytes: list[int] | None = Field(description="null where they cannot be known.")
 
 
 class TokenLogprob(TopLogprob):

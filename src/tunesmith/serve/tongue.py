@@ -63,6 +63,28 @@ class Tongue(Protocol):
         ...
 
 
+def spelled(tongue: Tongue, token: int) -> tuple[str, bytes | None]:
+    """The text of a token, and its bytes; a part of a character is named by them, as OpenAI does: \\xf0\\x9f.
+
+    The bytes are None where they cannot be known: llguidance, which tells them, reads no model without an end.
+    """
+    text = tongue.piece(token)
+    if "\ufffd" not in text:
+        return text, text.encode()
+    if not tongue.stop_ids:
+        return text, None
+    raw = bytes(tongue.grammars.tokens.decode_bytes([token]))
+    try:
+        return raw.decode(), raw
+    except UnicodeDecodeError:
+        return "".join(f"\\x{byte:02x}" for byte in raw), raw
+
+
+def characters(raw: bytes) -> int:
+    """How many characters begin in these bytes of UTF-8: not those that go on with one."""
+    return sum(byte & 0xC0 != 0x80 for byte in raw)
+
+
 def takes_system(prompt: Callable[[Sequence[Message]], list[int]]) -> bool:
     """Whether the words of a system prompt reach the prompt."""
     try:

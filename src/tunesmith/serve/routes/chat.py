@@ -39,7 +39,7 @@ from tunesmith.serve.schema import (
     TokenLogprob,
     TopLogprob,
 )
-from tunesmith.serve.tongue import Tongue
+from tunesmith.serve.tongue import Tongue, spelled
 from tunesmith.serve.tools import ToolForm
 
 router = APIRouter()
@@ -141,8 +141,8 @@ def logprobs(steps: Sequence[Step], tongue: Tongue) -> ChatLogprobs:
 
 
 def told(token: int, logprob: float, tongue: Tongue) -> TopLogprob:
-    text = tongue.piece(token)
-    return TopLogprob(token=text, logprob=logprob, bytes=None if "\ufffd" in text else list(text.encode()))
+    text, raw = spelled(tongue, token)
+    return TopLogprob(token=text, logprob=logprob, bytes=None if raw is None else list(raw))
 
 
 async def chunks(

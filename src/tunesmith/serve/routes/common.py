@@ -43,8 +43,9 @@ ERRORS: Responses = {
         503: "The server is stopping.",
     }.items()
 }
+NO_MODEL = {"model": Error, "description": "There is no such model."}
 ASKING = ERRORS | {
-    404: {"model": Error, "description": "There is no such model."},
+    404: NO_MODEL,
     429: {"model": Error, "description": "The queue is full; Retry-After says when to come again."},
 }
 EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}

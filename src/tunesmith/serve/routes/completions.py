@@ -26,7 +26,7 @@ from tunesmith.serve.routes.common import (
     usage,
 )
 from tunesmith.serve.schema import CompletionChoice, CompletionLogprobs, CompletionReply, CompletionRequest
-from tunesmith.serve.tongue import Tongue
+from tunesmith.serve.tongue import Tongue, characters, spelled
 
 router = APIRouter()
 
@@ -47,7 +47,7 @@ async def completions(request: CompletionRequest, house: TheHouse, leave: Leave)
     wish = Wish(asks, request.stops)
     if request.stream:
         return events(chunks(house, served, wish, request), leave)
-    found = await wholes(house, served, wish) if most else [Whole(reason="length") for _ in asks]
+    found = await wholes(house, served, wish)
     said = sum(len(whole.steps) for whole in found)
     if request.echo:
         for ask, whole in zip(asks, found, strict=True):
@@ -98,17 +98,25 @@ def choice(number: int, whole: Whole, tongue: Tongue, request: CompletionRequest
 
 def logprobs(steps: Sequence[Step], tongue: Tongue, offset: int = 0) -> CompletionLogprobs:
     """OpenAI's older form; the first token of an echoed prompt has null. `offset`: where the first token stands."""
-    tokens = [tongue.piece(step.token) for step in steps]
+    names = [named(tongue, step.token) for step in steps]
     unknown = [step.logprob != step.logprob for step in steps]
     return CompletionLogprobs(
-        tokens=tokens,
+        tokens=[name for name, _ in names],
         token_logprobs=[None if nan else step.logprob for nan, step in zip(unknown, steps, strict=True)],
         top_logprobs=[
-            None if nan else {tongue.piece(token): value for token, value in reversed(step.top)}
+            None if nan else {named(tongue, token)[0]: value for token, value in reversed(step.top)}
             for nan, step in zip(unknown, steps, strict=True)
         ],
-        text_offset=list(accumulate(map(len, tokens[:-1]), initial=offset)) if tokens else [],
+        text_offset=list(accumulate((width for _, width in names[:-1]), initial=offset)) if names else [],
     )
+
+
+def named(tongue: Tongue, token: int) -> tuple[str, int]:
+    """A token's name in OpenAI's older form, and the characters that begin in it; bytes:\\xf0 is a part of one."""
+    text, raw = spelled(tongue, token)
+    if raw is None or text.encode() == raw:
+        return text, len(text)
+    return f"bytes:{text}", characters(raw)
 
 
 async def chunks(
@@ -121,7 +129,7 @@ async def chunks(
         told = None
         if request.logprobs is not None:
             told = logprobs(piece.steps, served.tongue, places[number])
-            places[number] += sum(map(len, told.tokens))
+            places[number] += sum(named(served.tongue, step.token)[1] for step in piece.steps)
         made = {"index": number, "text": piece.text, "finish_reason": piece.reason}
         yield begun | {"choices": [made | {"logprobs": told and told.model_dump()}]}
     if request.stream_options and request.stream_options.include_usage:

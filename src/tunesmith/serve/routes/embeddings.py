@@ -31,6 +31,7 @@ async def embeddings(request: EmbeddingRequest, house: TheHouse, leave: Leave) -
             raise ApiError(400, f"{served.id} runs on {served.engine.name}, which tells no hidden states", "model")
         found.append(Embedding(index=number, embedding=packed(vector, request.encoding_format)))
     read = sum(map(len, texts))
+    house.metrics.tokens.labels(served.id, "read").inc(read)
     return EmbeddingReply(data=found, model=served.id, usage=EmbeddingUsage(prompt_tokens=read, total_tokens=read))
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from tunesmith.serve.metrics import CONTENT_TYPE
-from tunesmith.serve.routes.common import ERRORS, TheHouse
+from tunesmith.serve.routes.common import ERRORS, NO_MODEL, TheHouse
 from tunesmith.serve.schema import Health, ModelCard, ModelFacts, ModelList
 
 router = APIRouter()
@@ -16,6 +16,11 @@ STARTED = int(time.time())
 @router.get("/v1/models", responses=ERRORS)
 async def models(house: TheHouse) -> ModelList:
     return ModelList(data=[ModelCard(id=name, created=STARTED) for name in house.models])
+
+
+@router.get("/v1/models/{name:path}", responses=ERRORS | {404: NO_MODEL})
+async def model(name: str, house: TheHouse) -> ModelCard:
+    return ModelCard(id=house.model(name).id, created=STARTED)
 
 
 @router.get("/api/models", responses=ERRORS)
