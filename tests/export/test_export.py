@@ -115,6 +115,9 @@ def test_a_damaged_merge_is_refused_and_set_aside(
     assert not made.passed
     assert made.out == tmp_path / "out.refused"
     assert made.to_json()["verdict"] == "refused"
+    card = (made.out / "README.md").read_text()
+    assert "Not fit for use" in card
+    assert "and verified against" not in card
     assert not (tmp_path / "out").exists()
     assert {proof.name for proof in made.proofs if not proof.passed} >= {"merge.logit_gap", "merge.mean_kl", "mean_kl"}
     assert not (made.out / "golden.json").exists()

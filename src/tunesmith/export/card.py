@@ -39,10 +39,21 @@ class Card:
         parts = [
             front_matter(self),
             f"# {self.title}",
-            tr("Exported by Tunesmith to {form}, and verified against the model that it was made of.", form=self.form),
+            self.opening(),
             *self.sections(),
         ]
         return "\n\n".join(part for part in parts if part) + "\n"
+
+    def opening(self) -> str:
+        """What it is, and whether it may be used."""
+        if all(proof.passed for proof in self.proofs):
+            return tr(
+                "Exported by Tunesmith to {form}, and verified against the model that it was made of.", form=self.form
+            )
+        return tr(
+            "**Not fit for use.** Exported by Tunesmith to {form}; it failed its verification, see the table below.",
+            form=self.form,
+        )
 
     def sections(self) -> list[str]:
         made = [tuning(one) for one in self.lineage if one.config]

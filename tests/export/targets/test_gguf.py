@@ -1,5 +1,6 @@
 """A model exported as GGUF is the same model: prompts, logits, answers, stops."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from tunesmith.chat import Sampling, generate, own_template
 from tunesmith.errors import UserError
 from tunesmith.export.gguf.importance import measure
 from tunesmith.export.gguf.modelfile import translated
+from tunesmith.export.gguf.vocabulary import choose
 from tunesmith.export.gguf.write import open_model, write_words
 from tunesmith.export.target import Work
-from tunesmith.export.targets.gguf import Gguf
+from tunesmith.export.targets.gguf import Gguf, described
 from tunesmith.models.gguf_file import read_gguf
 from tunesmith.models.llamacpp import LlamaCpp, installed, open_gguf, quantize
 from tunesmith.models.load import load_model, load_tokenizer
@@ -74,6 +76,13 @@ def test_prompts_are_those_of_training(assistant: Path, opened: LlamaCpp) -> Non
     for messages in asked:
         assert opened.prompt(messages) == renderer.prompt(messages)
     assert opened.tokenize("<|im_start|>a") == renderer.tokenizer("<|im_start|>a", add_special_tokens=False).input_ids
+
+
+def test_a_folder_that_is_named_by_a_dot_has_a_name(assistant: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(assistant)
+    model = open_model(assistant)
+    words = choose(load_tokenizer(str(assistant)), int(model.config["vocab_size"]))
+    assert described(replace(work(assistant), model="."), model, words)["general.name"] == assistant.name
 
 
 def test_logits_and_answers_are_those_of_the_model(assistant: Path, opened: LlamaCpp) -> None:

@@ -11,6 +11,7 @@ from tunesmith.export.gguf.mix import QUANTS, QuantName
 from tunesmith.export.gguf.modelfile import write_modelfile
 from tunesmith.export.gguf.vocabulary import Field, Vocabulary, choose
 from tunesmith.export.gguf.write import Model, open_model, write_model, write_requantized
+from tunesmith.export.lineage import called
 from tunesmith.export.settings import EIGHT_BITS, EXACT, FOUR_BITS, HALF, Limits
 from tunesmith.export.target import Work
 from tunesmith.messages import tr
@@ -74,7 +75,7 @@ class Gguf:
 
 def described(work: Work, model: Model, words: Vocabulary) -> dict[str, Field]:
     """Name, tokenizer, template and where an answer ends."""
-    return {"general.name": Path(work.model).name} | words.written() | roles(work.renderer) | proof(words)
+    return {"general.name": called(work.model)} | words.written() | roles(work.renderer) | proof(words)
 
 
 def proof(words: Vocabulary) -> dict[str, Field]:

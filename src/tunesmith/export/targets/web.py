@@ -17,6 +17,7 @@ from tunesmith.export.gguf.mix import QuantName
 from tunesmith.export.gguf.probes import probes
 from tunesmith.export.gguf.vocabulary import by_number
 from tunesmith.export.gguf.write import open_model
+from tunesmith.export.lineage import called
 from tunesmith.export.subject import Subject
 from tunesmith.export.target import Work
 from tunesmith.export.targets.gguf import Gguf
@@ -63,7 +64,7 @@ class Web:
         for name, source in RUNTIME.items():
             copy(runtime / source, folder / name)
         write_model(self.quant, work, folder / "model")
-        name = Path(work.model).name
+        name = called(work.model)
         write_json(folder / "app.webmanifest", web_manifest(name))
         write_json(folder / "prompts.json", prompts(work.renderer))
         write_json(folder / "model.json", described(name, work, folder / "model", self.context))
