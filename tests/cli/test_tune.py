@@ -123,6 +123,12 @@ def test_long_conversations_are_split_between_turns(tunesmith, base, tmp_path):
     )
     dropped = tunesmith(*words, "--out", tmp_path / "a")
     assert dropped.code == 2
+    assert "tune.overlong=split" in dropped.err
+    shorter = [word.replace("260", "20") if isinstance(word, str) else word for word in words]
+    lost = tunesmith(*shorter, "--out", tmp_path / "c", "tune.overlong=split")
+    assert lost.code == 2
+    assert "raise tune.max_length" in lost.err
+    assert "overlong" not in lost.err
     split = tunesmith(*words, "--out", tmp_path / "b", "tune.overlong=split")
     assert split.code == 0, split.err
     assert split.json["counts"]["split"] == 1

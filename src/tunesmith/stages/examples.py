@@ -232,6 +232,11 @@ def count(made: Portion) -> dict[str, int]:
 
 
 def nothing_left(made: Portion, stage: Tune) -> UserError:
+    if made.too_long and stage.tune.overlong == "split":
+        return UserError(
+            tr("in every row each round alone is over tune.max_length={limit} tokens", limit=stage.tune.max_length),
+            tr("raise tune.max_length"),
+        )
     if made.too_long:
         return UserError(
             tr("every row is over tune.max_length={limit} tokens", limit=stage.tune.max_length),
