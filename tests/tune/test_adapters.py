@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import MambaConfig, MambaForCausalLM
+from transformers import MambaConfig, MambaForCausalLM, MixtralConfig, MixtralForCausalLM
 
-from tests.toys import save_base, tiny_model
+from tests.toys import SHAPE, save_base, tiny_model
 from tests.tune.test_run import job, read
 from tunesmith.batch import Example
 from tunesmith.chat import Sampling, generate
@@ -20,6 +20,7 @@ from tunesmith.models.load import content_hash, load_model
 from tunesmith.models.surgery.quantize import quantization
 from tunesmith.recipe import Ia3, Lora, Prefix, Prompt, Ptuning, Qlora
 from tunesmith.tune.job import Job
+from tunesmith.tune.prepare import learning
 from tunesmith.tune.run import tune
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -154,6 +155,15 @@ def test_the_places_of_a_prompt_count_towards_the_longest_row(tmp_path: Path, wa
     assert refusal.value.cure == "set tune.max_length=8"
 
 
+@pytest.mark.parametrize("way", SOFT)
+def test_a_prompt_that_leaves_the_text_no_place_is_told_how_long_it_may_be(tmp_path: Path, way: str) -> None:
+    base = save_base(tmp_path / "base", "gpt2", n_positions=12)
+    made = job(base, way, examples=ROWS, prefix=Prefix(tokens=30), prompt=Prompt(tokens=30), ptuning=Ptuning(tokens=30))
+    with pytest.raises(UserError, match=f"{way}.tokens=30 leaves no room for text: the model can hold 12") as refusal:
+        tune(made, tmp_path / "out")
+    assert refusal.value.cure == f"set {way}.tokens=3 or lower"
+
+
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     **{
         f"train with {way}": ({**changes, "train": "mlp"}, {}, f"adapter={changes['adapter']} trains none")
@@ -187,6 +197,20 @@ def test_a_model_that_cannot_take_an_adapter_is_refused_with_the_reason(tmp_path
     with pytest.raises(UserError, match=f"MambaForCausalLM.*does not take adapter={way}") as refusal:
         tune(made, tmp_path / "out")
     assert "adapter=lora" in refusal.value.cure
+
+
+@pytest.mark.parametrize("variant", ["dora", "pissa"])
+def test_experts_that_take_plain_lora_alone_are_told_so(base: Path, tmp_path: Path, variant: str) -> None:
+    """Experts held in one tensor are no layer with a weight."""
+    config = MixtralConfig(vocab_size=258, num_local_experts=2, num_key_value_heads=1, **SHAPE)
+    made, plain = (
+        job(base, "lora", lora=Lora(rank=4, variant=name), examples=ROWS, model=MixtralForCausalLM(config).eval())
+        for name in (variant, "plain")
+    )
+    with pytest.raises(UserError, match=rf"does not take lora.variant={variant}: ") as refusal:
+        tune(made, tmp_path / "out")
+    assert refusal.value.cure == "set lora.variant=plain"
+    assert all(proof.passed for proof in learning(plain, plain.model, ROWS)[1])
 
 
 def test_the_text_that_a_prompt_starts_as_is_read_by_the_tokenizer(base: Path, tmp_path: Path) -> None:

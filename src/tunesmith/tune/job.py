@@ -24,6 +24,9 @@ from tunesmith.tune.feed import fingerprint
 FREE = ("samples", "sharding", "track")
 
 
+SHORTEST = 2  # tokens of a row: one that is read, and one that is learnt
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """
@@ -185,6 +188,8 @@ def refuse_unusable(job: Job) -> None:
             tr("there is nothing to train on: no example was kept"), tr("look at the refusals of data inspect")
         )
     size, longest = vocabulary_size(job.tokenizer), positions(job.model) - virtual_tokens(job.stage)
+    if virtual_tokens(job.stage) and longest < SHORTEST:
+        raise no_room(job)
     for example in job.examples:
         if not any(example.weights[1:]):
             raise UserError(
@@ -216,6 +221,21 @@ def refuse_unusable(job: Job) -> None:
                 tr("{origin}: a token id lies outside the tokenizer's {size}", origin=example.origin, size=size),
                 tr("render the data with the tokenizer that you tune with"),
             )
+
+
+def no_room(job: Job) -> UserError:
+    """A soft prompt that leaves the text no place; told with the most that would leave enough for the rows."""
+    held, name = positions(job.model), f"{job.stage.adapter}.tokens"
+    left = held - max(example.longest for example in job.examples)
+    return UserError(
+        tr(
+            "{name}={count} leaves no room for text: the model can hold {limit} tokens in all",
+            name=name,
+            count=virtual_tokens(job.stage),
+            limit=held,
+        ),
+        tr("set {name}={count} or lower", name=name, count=left if left > 0 else held // 2),
+    )
 
 
 def vocabulary_size(tokenizer: PreTrainedTokenizerFast) -> int:

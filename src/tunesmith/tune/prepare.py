@@ -34,6 +34,7 @@ from tunesmith.tune.job import Job, virtual_tokens, vocabulary_size
 from tunesmith.tune.parallel import running, shard
 
 T = TypeVar("T")
+DEMANDING = ("dora", "pissa")  # they read the weights that plain LoRA stands beside
 UNMET = 10  # times less probable than one word in the whole vocabulary
 
 
@@ -169,15 +170,25 @@ def altered(job: Job, model: PreTrainedModel, change: Callable[[], T]) -> T:
     except torch.OutOfMemoryError:  # says nothing about the adapter; tune tells what to lower
         raise
     except (NotImplementedError, *BROKEN) as error:
+        setting, cure = blamed(job.stage)
         raise UserError(
             tr(
-                "this kind of model ({kind}) does not take adapter={adapter}: {reason}",
+                "this kind of model ({kind}) does not take {setting}: {reason}",
                 kind=type(model).__name__,
-                adapter=job.stage.adapter,
+                setting=setting,
                 reason=brief(error),
             ),
-            tr("choose another adapter, e.g. adapter=lora"),
+            cure,
         ) from error
+
+
+def blamed(stage: Tune) -> tuple[str, str]:
+    """The setting by which a model could not be adapted, and what to set instead."""
+    if stage.adapter in ("lora", "qlora") and stage.lora.variant in DEMANDING:
+        return f"lora.variant={stage.lora.variant}", tr("set lora.variant=plain")
+    if stage.adapter == "lora":
+        return "adapter=lora", tr("name other modules in lora.targets, or set adapter=full")
+    return f"adapter={stage.adapter}", tr("choose another adapter, e.g. adapter=lora")
 
 
 @torch.no_grad()
