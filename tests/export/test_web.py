@@ -344,6 +344,27 @@ def test_an_answer_can_be_stopped(browser, made):
         assert ask(page, "Again") != ""
 
 
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [
+        ("en-US", "tokens; the model takes 1024 with its answer). Shorten the question or start a new conversation."),
+        ("zh-CN", "模型连同回答最多容纳 1024 个）。请缩短问题，或开始新对话。"),
+    ],
+)
+def test_a_question_that_is_too_long_is_refused_clearly_and_the_conversation_goes_on(browser, made, locale, told):
+    with opened(browser, made, locale=locale) as (page, _):
+        page.locator("#notice button").click()
+        page.wait_for_selector(".send:enabled", timeout=60_000)
+        page.fill("#ask", "cat " * 2000)
+        page.click(".send")
+        page.wait_for_selector(f"#notice >> text={told}")
+        page.fill("#ask", QUESTIONS[0])
+        page.click(".send")
+        page.wait_for_selector("body:not(.busy) .turn.assistant .acts button", timeout=60_000)
+        assert page.locator(".turn.user > .text").all_inner_texts() == [QUESTIONS[0]]
+        assert page.locator("#notice").inner_text() == ""
+
+
 def test_the_export_lists_what_it_holds(made):
     told = json.loads((made / "model.json").read_text())
     [file] = told["files"]

@@ -389,6 +389,22 @@ def test_a_failure_is_said_and_can_be_tried_again(chat):
     assert chat.page.locator("#notice").inner_text() == ""
 
 
+def test_a_question_without_an_answer_makes_room_for_the_next(chat):
+    chat.ask("first")
+    chat.said.token = "secret"
+    chat.page.fill("#ask", "failed")
+    chat.page.press("#ask", "Enter")
+    chat.page.get_by_role("button", name="Cancel").click()
+    chat.page.wait_for_selector("text=a token is needed")
+    chat.said.token = ""
+    chat.ask("second")
+    assert chat.texts("user") == ["first", "second"]
+    assert [message["content"].strip() for message in chat.said.asked[-1]["messages"]] == [
+        "first", "Quick: first", "second",
+    ]  # fmt: skip
+    assert chat.page.locator("#notice").inner_text() == ""
+
+
 @pytest.mark.parametrize("chat", [{"locale": "zh-CN"}], indirect=True)
 def test_a_chinese_browser_gets_a_chinese_page(chat):
     chat.ask("你好")

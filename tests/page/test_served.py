@@ -41,3 +41,21 @@ def test_answers_and_preferences_go_through_the_real_server(
     assert {rating["a"]["model"], rating["b"]["model"]} == set(both)
     assert [message["content"] for message in rating["messages"]] == ["hi", KNOWN["hi"], "你好", KNOWN["你好"], "again"]
     assert rating["choice"] in ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [
+        ("en-US", r"too long \(4\d\d tokens; the model takes 200 with its answer\)\. Shorten the question"),
+        ("zh-CN", r"内容太长（4\d\d 个词元；模型连同回答最多容纳 200 个）。请缩短问题"),
+    ],
+)
+def test_a_question_that_is_too_long_is_refused_clearly_and_the_conversation_goes_on(
+    browser: Any, models: dict[str, Served], locale: str, told: str
+) -> None:
+    with serving(House(models, LIMITS)) as site, opened(browser, site.url, Said(), locale=locale) as chat:
+        chat.page.fill("#ask", "x" * 400)
+        chat.page.press("#ask", "Enter")
+        chat.page.wait_for_selector(f"#notice >> text=/{told}/")
+        chat.ask("hi")
+        assert (chat.texts("user"), chat.texts("assistant")) == (["hi"], [KNOWN["hi"]])

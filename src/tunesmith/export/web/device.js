@@ -51,9 +51,12 @@ class DeviceBackend {
   }
 
   async *answer(_, messages, options, signal) {
+    const { context } = this.model;
+    const ids = this.prompts.ids(messages);
+    if (ids.length >= context) throw new Error(words("tooLong", { count: ids.length, room: context }));
     const stream = await this.engine.createCompletion({
-      ...PLAIN, max_tokens: this.model.context, ...options, stream: true, abortSignal: signal,
-      prompt: named(this.prompts.ids(messages), this.prompts.control),
+      ...PLAIN, max_tokens: context, ...options, stream: true, abortSignal: signal,
+      prompt: named(ids, this.prompts.control),
     });
     const said = new TextStream(this.prompts.tokenizer);
     let tokens = 0;

@@ -191,7 +191,7 @@ class Page {
     const content = field.value.trim();
     if (!content || this.stopping || send.disabled) return;
     field.value = "";
-    this.ask(content, this.conversation.turns.length);
+    this.ask(content, talks.next(this.conversation));
   }
 
   /** Ask as turn `number`; what came after it is gone. */

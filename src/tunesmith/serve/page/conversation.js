@@ -20,6 +20,11 @@ export function title({ turns }) {
   return turns[0]?.content.trim().slice(0, 60) ?? "";
 }
 
+/** The number of the next question: where the last one got no answer, it takes its place. */
+export function next({ turns }) {
+  return turns.at(-1)?.role === "user" ? turns.length - 1 : turns.length;
+}
+
 /** Whether two answers still wait for the person's choice. */
 export function undecided({ turns }) {
   const last = turns.at(-1);

@@ -1,9 +1,11 @@
 // A backend is {models(), answer(model, messages, options, signal)}; this one asks a server in OpenAI's format.
 import { events } from "./sse.js";
+import { words } from "./words.js";
 
 const TOKEN = "tunesmith.token";
+const FULL = /^(\d+) tokens of the prompt.* the context of (\d+)$/;
 
-/** What the server refused, in its own words. Status 401: it wants a token. */
+/** What the server refused, in its own words but for what every person may meet. Status 401: it wants a token. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -66,8 +68,14 @@ async function reason(response) {
   const text = await response.text();
   try {
     const { error, detail } = JSON.parse(text);
-    return error?.message ?? (typeof detail === "string" ? detail : text);
+    return tooLong(error) ?? error?.message ?? (typeof detail === "string" ? detail : text);
   } catch {
     return text || `${response.status} ${response.statusText}`;
   }
+}
+
+/** That the model has no room for the conversation, as the page on the device says it; nothing of other errors. */
+function tooLong(error) {
+  const [, count, room] = (error?.param === "messages" && FULL.exec(error.message)) || [];
+  return count && words("tooLong", { count, room });
 }

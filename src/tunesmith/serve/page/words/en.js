@@ -49,6 +49,7 @@ export const en = {
   tie: "Equally good",
   token: "Token",
   tokenWhy: "The server answers only with its token. It is kept until this tab closes.",
+  tooLong: "This is too long ({count} tokens; the model takes {room} with its answer). Shorten the question or start a new conversation.",
   welcome: "Conversations stay in this browser.",
   which: "Which answer is better?",
   wrong: "That did not work: {error}",

@@ -49,6 +49,7 @@ export const zh = {
   tie: "一样好",
   token: "令牌",
   tokenWhy: "服务器需要令牌才会回答。令牌保留到关闭此标签页为止。",
+  tooLong: "内容太长（{count} 个词元；模型连同回答最多容纳 {room} 个）。请缩短问题，或开始新对话。",
   welcome: "对话保存在这个浏览器里。",
   which: "哪个回答更好？",
   wrong: "没有成功：{error}",
