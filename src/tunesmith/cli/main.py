@@ -4,11 +4,17 @@
 """
 
 import os
+import signal
 import sys
+import threading
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tunesmith import __version__
 from tunesmith.cli import chat, data, doctor, export, quickstart, recipes, render, run, serve, tune, verify
@@ -17,7 +23,31 @@ from tunesmith.errors import UserError
 from tunesmith.messages import tr
 from tunesmith.tune.orphans import end_with_launcher
 
+HEAD_START = 15  # seconds: on a busy machine processes reach the same point that far apart
+INTERRUPTED = 130  # exit code
+AT_ONCE = 5.0  # seconds within which a second SIGTERM is the same one: a launcher hands on what its group has had
+
+
+class Ended(SystemExit):
+    """Told to end by SIGTERM; unwinds as an error does, so that what is temporary is removed. Nobody catches it."""
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, or asked to leave, on its way through typer, which would end the command without a word."""
+
+
+class Verbs(TyperGroup):
+    """All verbs of the command."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(str(stop)) from stop
+
+
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,8 +66,6 @@ app.command(epilog=verify.EXAMPLES)(verify.verify)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipes")
-
-HEAD_START = 15  # seconds: on a busy machine processes reach the same point that far apart
 
 
 def show_version(wanted: bool) -> None:
@@ -58,17 +86,18 @@ def main() -> None:
     """Entry point of the console script."""
     end_with_launcher()
     share_the_cores()
-    try:
-        with apart():
-            app()
-    except UserError as error:
-        fail(error)
-    except KeyboardInterrupt as stop:
-        if leads():
-            print(str(stop) or tr("interrupted"), file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
+    with sigterm_heeded():
+        try:
+            with apart():
+                app()
+        except UserError as error:
+            fail(error)
+        except (Interrupted, KeyboardInterrupt) as stop:
+            say_interrupted(str(stop))
+        except Ended:
+            say_interrupted()
+        except BrokenPipeError:
+            sys.exit(1)
 
 
 def share_the_cores() -> None:
@@ -78,6 +107,44 @@ def share_the_cores() -> None:
     tuning takes 0.6 of the time and 0.5 of the CPU; alone, the same.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@contextmanager
+def sigterm_heeded() -> Iterator[None]:
+    """Within, SIGTERM raises Ended, where a verb has no way of its own to heed it; a child of ours dies of it.
+
+    Who started us may want it ignored.
+    """
+    aside = threading.current_thread() is not threading.main_thread()  # Python lets the main thread alone choose
+    if aside or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    ours = os.getpid()
+    last: float | None = None
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        if os.getpid() != ours:  # forked: what is temporary here is its parent's to remove
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        before, last = last, time.monotonic()
+        if before is None or last - before >= AT_ONCE:
+            raise Ended(INTERRUPTED)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if last is None:  # else what it began may not be over: Python still ends threads and programs that it started
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def say_interrupted(text: str = "") -> None:
+    """One line on stderr, by the process that speaks; `text` says where it stands."""
+    if leads():
+        print(text or tr("interrupted"), file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 def fail(error: UserError) -> None:

@@ -18,7 +18,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
 
     They share the cores of the machine evenly, and speak for themselves.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    silence()
     orphans.mark()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
@@ -38,3 +38,10 @@ def launch(processes: int, words: Sequence[str]) -> int:
     except (SignalException, KeyboardInterrupt):
         return 130
     return 0
+
+
+def silence() -> None:
+    """The workers say what happened; the levels of torch's loggers are each set apart."""
+    logger = logging.getLogger("torch.distributed.elastic")
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
