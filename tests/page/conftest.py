@@ -27,11 +27,13 @@ class Said:
     answers  model → its answer; {last} stands for the last question
     pause    seconds before each word
     token    what a request must bear, or ""
+    broken   models that fail before their first word
     """
 
     answers: dict[str, str] = field(default_factory=lambda: {"quick": "Quick: {last}", "wise": "Wise: {last}"})
     pause: float = 0.0
     token: str = ""
+    broken: tuple[str, ...] = ()
     asked: list[dict[str, Any]] = field(default_factory=list)
     ratings: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0
@@ -66,6 +68,8 @@ def handler(said: Said) -> Any:
                 said.ratings.append(body)
                 return self.json(200, {})
             said.asked.append(body)
+            if body["model"] in said.broken:
+                return self.json(500, {"error": {"message": "out of order"}})
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.end_headers()

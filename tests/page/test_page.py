@@ -121,6 +121,24 @@ def test_two_answers_are_compared_without_knowing_whose_they_are(chat):
     assert chat.said.asked[-1]["messages"][-2]["content"] == chat.said.ratings[-2]["b"]["answer"]
 
 
+@pytest.mark.parametrize("broken", ["quick", "wise"])
+def test_where_one_of_two_models_fails_the_other_is_stopped(chat, broken):
+    chat.said.answers = dict.fromkeys(chat.said.answers, "word " * 1000)
+    chat.said.pause = 0.02
+    chat.said.broken = (broken,)
+    chat.page.get_by_role("button", name="Compare two").click()
+    chat.page.fill("#ask", "go")
+    chat.page.press("#ask", "Enter")
+    chat.page.wait_for_selector("body:not(.busy) #notice >> text=out of order")
+    chat.page.wait_for_timeout(300)
+    assert chat.said.left == len(chat.said.asked) - 1  # the server saw that nobody listens any more
+    chat.said.answers = {"quick": "one", "wise": "other"}
+    chat.said.broken = ()
+    chat.page.locator("#notice").get_by_role("button", name="Retry").click()
+    chat.page.wait_for_selector(".vote")
+    assert sorted(chat.texts("assistant")) == ["one", "other"]
+
+
 @pytest.mark.parametrize(
     ("button", "choice"), [("A is better", "a"), ("Equally good", "tie"), ("Both are bad", "both_bad")]
 )

@@ -238,6 +238,8 @@ class Page {
     const views = ["A", "B"].map((side) => growing(words("side", { side })));
     this.parts.log.append(pair(views.map(({ element }) => element)));
     const both = order.map((model, side) => this.stream(model, views[side], stopping));
+    for (const one of both) one.catch(() => stopping.abort()); // a comparison needs both: the other is not left running
+    await Promise.allSettled(both);
     return { role: "assistant", content: "", choice: "", pair: await Promise.all(both) };
   }
 
