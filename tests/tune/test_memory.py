@@ -3,6 +3,7 @@
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from tunesmith.errors import UserError
 from tunesmith.models.load import load_model
 from tunesmith.objectives.causal import CrossEntropy
 from tunesmith.recipe import Budget, Tune
-from tunesmith.tune import memory
+from tunesmith.tune import limits, memory
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.job import Job
 from tunesmith.tune.memory import Need
@@ -80,14 +81,70 @@ def test_a_filling_has_so_many_tokens() -> None:
         assert abs(sum(map(len, memory.filling(max(ROWS, key=len), tokens))) - tokens) <= 1
 
 
-def test_a_container_grants_what_it_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    assert memory.granted() == []
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("1000\n")
-    assert memory.granted() == []
-    (tmp_path / "memory.max").write_text("5000\n")
-    assert memory.granted() == [4000]
+def group(folder: Path, most: str, used: int, names: tuple[str, str] = ("memory.max", "memory.current")) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in zip(names, (most, used), strict=True):
+        (folder / name).write_text(f"{value}\n")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where control groups stand; `own` beside it says in which this process is."""
+    monkeypatch.setattr(limits, "TREE", tmp_path / "tree")
+    monkeypatch.setattr(limits, "OWN", tmp_path / "own")
+    (tmp_path / "tree").mkdir()
+    return tmp_path / "tree"
+
+
+def test_a_container_grants_what_it_has_left(tree: Path) -> None:
+    assert limits.left() == []
+    group(tree, "max", 1000)
+    assert limits.left() == []
+    group(tree, "5000", 1000)
+    assert limits.left() == [4000]
+
+
+def test_the_limits_of_a_process_are_those_of_its_group_and_of_all_above(tree: Path) -> None:
+    (tree.parent / "own").write_text("0::/slice/job/step\n")
+    group(tree / "slice", "9000", 2000)
+    group(tree / "slice" / "job", "3000", 1000)
+    group(tree / "slice" / "job" / "step", "max", 500)
+    group(tree / "slice" / "other", "10", 0)
+    assert limits.left() == [7000, 2000]
+    group(tree / "slice" / "job" / "step", "1500", 500)
+    assert min(limits.left()) == 1000
+
+
+def test_groups_of_the_first_version_are_read_too(tree: Path) -> None:
+    (tree.parent / "own").write_text("5:cpu,cpuacct:/cpu\n4:name=systemd:/\n3:memory:/uid/job:1\n0::/\n")
+    names = "memory.limit_in_bytes", "memory.usage_in_bytes"
+    group(tree / "memory", "9223372036854771712", 7000, names)
+    group(tree / "memory" / "uid" / "job:1", "4000", 1000, names)
+    group(tree / "memory" / "cpu", "10", 0, names)
+    assert min(limits.left()) == 3000
+
+
+def test_copies_of_files_in_memory_are_not_in_the_way(tree: Path) -> None:
+    group(tree, "5000", 4000)
+    (tree / "memory.stat").write_text("anon 900\nfile 3000\ninactive_file 2500\nactive_file 500\n")
+    assert limits.left() == [3500]
+    (tree / "memory.stat").write_text("cache 3000\ninactive_file 0\ntotal_inactive_file 2000\n")
+    assert limits.left() == [3000]
+
+
+@pytest.mark.parametrize("own", ["0::/docker/abc\n", "0::/../beside\n"])
+def test_a_container_that_does_not_see_its_own_path_has_the_limit_of_the_root(tree: Path, own: str) -> None:
+    (tree.parent / "own").write_text(own)
+    group(tree, "5000", 1000)
+    group(tree.parent / "beside", "10", 0)
+    assert limits.left() == [4000]
+
+
+def test_what_is_free_is_what_the_tightest_group_has_left(tree: Path) -> None:
+    (tree.parent / "own").write_text("0::/job\n")
+    group(tree / "job", "2000000", 1000000)
+    held = psutil.Process().memory_info().rss
+    assert memory.available(torch.device("cpu")) == pytest.approx(held + 1e6, abs=1e8)
 
 
 def test_a_run_that_would_not_fit_is_refused_and_leaves_nothing(

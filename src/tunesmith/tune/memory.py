@@ -15,7 +15,7 @@ from tunesmith.messages import tr
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.base import Objective
 from tunesmith.recipe import Budget
-from tunesmith.tune import zero
+from tunesmith.tune import limits, zero
 from tunesmith.tune.checkpoint import begin_state, copied, size_of, state_size, weights
 from tunesmith.tune.feed import Layout
 from tunesmith.tune.optimizer import make_optimizer
@@ -26,8 +26,7 @@ MOST = 8192  # tokens; more in one pass is hardly faster
 SPARE = 0.9  # of the memory is planned with: fragments, and what others take
 PROBES = (16, 8)  # parts of what is wanted that are tried
 LEAST = 256  # tokens of the smaller try: fewer do not show
-CGROUP, CLEAR = Path("/sys/fs/cgroup"), Path("/proc/self/clear_refs")
-LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+CLEAR = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +156,6 @@ def available(device: torch.device) -> float:
     """Bytes that this process may hold in all: what it has, and its part of what is free."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved())
-    free = min([psutil.virtual_memory().available, *granted()])
+    free = min([psutil.virtual_memory().available, *limits.left()])
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes of this run on this machine, as torchrun says
     return float(psutil.Process().memory_info().rss + free / beside)
-
-
-def granted() -> list[int]:
-    """Bytes that the container of this process, if it is in one, still has."""
-    found = []
-    for limit, usage in ((CGROUP / limit, CGROUP / usage) for limit, usage in LIMITS):
-        if limit.exists() and usage.exists() and (most := limit.read_text().strip()) != "max":
-            found.append(int(most) - int(usage.read_text()))
-    return found
