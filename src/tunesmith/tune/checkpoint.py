@@ -112,9 +112,16 @@ class Writer:
         try:
             pending.written.result()
         except (RuntimeError, CheckpointException) as error:  # what torch makes of a full disk
-            raise OSError(brief(error)) from error
+            raise OSError(brief(innermost(error))) from error
         if leads():
             put_in_place(pending.temporary, pending.state)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What went wrong in the first process where something did; torch tells it behind the way it came."""
+    while isinstance(error, CheckpointException) and error.failures:
+        error = error.failures[min(error.failures)][0]
+    return error
 
 
 def files(sizes: Mapping[str, int]) -> dict[str, int]:
