@@ -23,8 +23,9 @@ from tunesmith.models.surgery.ptuning import Ptuning
 from tunesmith.recipe import Budget, Lora, Tune
 from tunesmith.tune.job import Job
 from tunesmith.tune.run import tune
-from tunesmith.tune.samples import ask, halves, markdown, most
+from tunesmith.tune.samples import ask, halves, markdown, most, remembers
 from tunesmith.tune.save import Saver
+from tunesmith.tune.watch import Silent
 
 BUDGET = Budget(
     epochs=2, lr=1e-2, batch_size=8, micro_tokens=100, precision="fp32", eval_share=0.2, checkpoint_every=10**6
@@ -109,12 +110,37 @@ def tensors() -> int:
     return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
 
 
-def test_a_model_that_keeps_no_cache_is_not_asked() -> None:
-    from transformers import MambaConfig, MambaForCausalLM
+def forgetful(kind: str) -> PreTrainedModel:
+    """One takes no cache, the other keeps to itself what it was given."""
+    from transformers import MambaConfig, MambaForCausalLM, RecurrentGemmaConfig, RecurrentGemmaForCausalLM
 
     torch.manual_seed(0)
-    model = MambaForCausalLM(MambaConfig(vocab_size=256, hidden_size=16, num_hidden_layers=1, state_size=4))
+    if kind == "mamba":
+        return MambaForCausalLM(MambaConfig(vocab_size=256, hidden_size=16, num_hidden_layers=1, state_size=4))
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}
+    return RecurrentGemmaForCausalLM(RecurrentGemmaConfig(vocab_size=256, lru_width=32, **shape))
+
+
+@pytest.mark.parametrize("kind", ["mamba", "recurrent_gemma"])
+def test_a_model_that_hands_out_no_cache_is_not_asked(kind: str) -> None:
+    model = forgetful(kind)
+    assert not remembers(model, "fp32")
     assert ask(model, [example([1, 2], [3])], SAVE, "fp32") == []
+
+
+def test_a_run_of_such_a_model_says_why_it_has_no_answers_and_goes_on(tmp_path: Path) -> None:
+    class Listening(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    said: list[str] = []
+    base = tmp_path / "base"
+    forgetful("recurrent_gemma").save_pretrained(base)
+    byte_tokenizer().save_pretrained(base)
+    tune(job(base, samples=3, epochs=1), tmp_path / "out", watch=Listening())
+    assert sum("RecurrentGemmaForCausalLM" in text for text in said) == 1
+    assert not (tmp_path / "out" / "samples.jsonl").exists()
+    assert (tmp_path / "out" / "eval.jsonl").exists()
 
 
 def test_text_with_marks_of_its_own_stays_as_it_is_in_markdown() -> None:

@@ -10,6 +10,7 @@ import torch
 from tunesmith.artifact import MANIFEST, hash_file, versions
 from tunesmith.errors import UserError
 from tunesmith.messages import tr
+from tunesmith.models.adapted import bare
 from tunesmith.models.load import brief, read_object
 from tunesmith.models.precision import Precision, choose, hold_in_bf16, in_fp32
 from tunesmith.models.surgery.base import sizes
@@ -24,6 +25,7 @@ from tunesmith.tune.memory import MOST, fitted
 from tunesmith.tune.parallel import leads, wait_for_all
 from tunesmith.tune.plot import plot_run
 from tunesmith.tune.prepare import prepare
+from tunesmith.tune.samples import remembers
 from tunesmith.tune.save import Saver
 from tunesmith.tune.shortcuts import Way
 from tunesmith.tune.tracking import last_logged, tracked
@@ -161,6 +163,13 @@ def announce(course: Course) -> None:
     )
     if not course.budget.micro_tokens and course.state.micro_tokens < MOST:
         course.watch.say(tr("as fit the memory: {tokens} tokens in a forward pass", tokens=course.state.micro_tokens))
+    if course.held and course.budget.samples and not remembers(course.model, course.precision):
+        course.watch.say(
+            tr(
+                "no sample answers: {kind} does not hand out what it keeps of the tokens it has read",
+                kind=type(bare(course.model)).__name__,
+            )
+        )
     if course.state.step:
         course.watch.say(tr("going on after step {step}", step=course.state.step))
 

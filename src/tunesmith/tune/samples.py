@@ -1,12 +1,14 @@
 """What the model answers to held-out prompts while it trains."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tunesmith.batch import Example
-from tunesmith.chat import Sampling, generate
+from tunesmith.chat import Continuation, Sampling, generate
 from tunesmith.models.adapted import bare
 from tunesmith.models.attention import own_attention
 from tunesmith.models.precision import Precision, arithmetic
@@ -32,20 +34,41 @@ class Sample:
 def ask(model: PreTrainedModel, examples: Sequence[Example], save: Saver, precision: Precision) -> list[Sample]:
     """A greedy answer to each example's prompt, as the saved model would give it, cut off after most(its reference).
 
-    Draws no random numbers, and leaves the model in evaluation mode. Empty for a model that keeps no cache of what
-    it has read: it cannot chat either.
+    Draws no random numbers, and leaves the model in evaluation mode. Empty for a model that does not remember.
     """
-    if not takes(model, "past_key_values"):
+    if not examples or not remembers(model, precision):
         return []
-    model.eval()
     stops = as_list(generation(model, save.tokenizer, save.stop_ids).eos_token_id)
     made = []
-    with own_attention(bare(model)), arithmetic(precision, model.device):
+    with asked(model, precision):
         for prompt, reference in map(halves, examples):
             with opened(model):  # anew for each: a forward pass of the whole closes it
                 answer = list(generate(model, prompt, stops, Sampling(max_new_tokens=most(len(reference)))))
             made.append(in_words(save.tokenizer, prompt, answer, reference))
     return made
+
+
+def remembers(model: PreTrainedModel, precision: Precision) -> bool:
+    """Whether the model hands out what it keeps of the tokens it has read; chat and serving need that too.
+
+    Some take a cache and keep it to themselves: only a pass tells, here over one token.
+    """
+    if not takes(model, "past_key_values"):
+        return False
+    with asked(model, precision), opened(model):
+        text = Continuation(model, [0])
+        with torch.inference_mode():
+            read = {**text.given, text.name: text.ids}
+            output = bare(model)(**read, past_key_values=text.cache, use_cache=True)
+    return getattr(output, "past_key_values", None) is not None
+
+
+@contextmanager
+def asked(model: PreTrainedModel, precision: Precision) -> Iterator[None]:
+    """Within, the model computes as it does when it answers; it stays in evaluation mode."""
+    model.eval()
+    with own_attention(bare(model)), arithmetic(precision, model.device):
+        yield
 
 
 def most(reference: int) -> int:
