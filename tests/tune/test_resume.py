@@ -212,14 +212,14 @@ def test_a_torn_last_line_of_the_log_is_written_again(straight: tuple[str, Path]
 
 def test_other_settings_or_data_than_those_of_the_killed_run_are_refused(base: Path, tmp_path: Path) -> None:
     in_child(lambda: tune(job(base, "full"), tmp_path / "out", watch=KillAt(8)))
-    before = sorted(tmp_path.rglob("*"))
+    before = sorted((tmp_path / "out").rglob("*"))
     begun = job(base, "full")
     hotter = replace(begun, stage=replace(begun.stage, tune=replace(BUDGET, lr=1e-3)))
     with pytest.raises(UserError, match=r"config\.tune\.lr was 0\.01 and is now 0\.001"):
         tune(hotter, tmp_path / "out", resume=True)
     with pytest.raises(UserError, match="examples was"):
         tune(replace(begun, examples=begun.examples[1:]), tmp_path / "out", resume=True)
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted((tmp_path / "out").rglob("*")) == before
 
 
 def test_resuming_a_finished_run_reports_it_again(straight: tuple[str, Path], base: Path) -> None:
