@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tunesmith.batch import Example
-from tunesmith.chat import Continuation, Sampling, generate
-from tunesmith.models.adapted import bare
+from tunesmith.chat import Sampling, beginning, generate
+from tunesmith.models.adapted import bare, before
 from tunesmith.models.attention import own_attention
 from tunesmith.models.precision import Precision, arithmetic
 from tunesmith.objectives.causal import takes
@@ -55,11 +56,11 @@ def remembers(model: PreTrainedModel, precision: Precision) -> bool:
     """
     if not takes(model, "past_key_values"):
         return False
-    with asked(model, precision), opened(model):
-        text = Continuation(model, [0])
-        with torch.inference_mode():
-            read = {**text.given, text.name: text.ids}
-            output = bare(model)(**read, past_key_values=text.cache, use_cache=True)
+    # not inference_mode: FSDP keeps what it makes at the first pass, and training could not write into that
+    with asked(model, precision), opened(model), torch.no_grad():
+        given, name, begun = beginning(model, [0])
+        read = {**given, name: torch.tensor([list(begun)], device=model.device)}
+        output: Any = bare(model)(**read, past_key_values=before(model, 1), use_cache=True)
     return getattr(output, "past_key_values", None) is not None
 
 
