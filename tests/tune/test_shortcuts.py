@@ -153,14 +153,13 @@ def test_a_model_whose_logits_are_bent_afterwards_is_not_fused() -> None:
     assert line.startswith("the logits of a forward pass are held all at once: loss or gradient would be ")
 
 
-@pytest.mark.parametrize("soft", [Prefix(recipe.Prefix(hidden=8)), Prompt(), Ptuning()])
-def test_a_model_with_a_soft_prompt_is_not_packed_and_it_is_said_why(soft: Surgery) -> None:
-    model = soft(tiny_model())
+@pytest.mark.parametrize("soft", [Prefix(recipe.Prefix(hidden=8)), Prompt(new=(7, 250)), Ptuning()])
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "mistral", "gemma3", "gpt2", "opt"])
+def test_every_packed_example_stands_behind_the_soft_prompt(kind: str, soft: Surgery) -> None:
+    model = soft(model_of(kind))
     way, proof = choose(model, CrossEntropy(), ROWS, 0, True)
-    assert way == FUSED
+    assert way == EXPECTED[kind]
     assert proof.measured < LIMIT / 10
-    assert "keys that stand before the row" in proof.detail
-    assert model.config._attn_implementation != NAME
 
 
 def test_an_interrupted_run_goes_the_same_way() -> None:

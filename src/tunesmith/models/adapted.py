@@ -36,13 +36,16 @@ def before(model: PreTrainedModel, rows: int) -> Cache | None:
     return found
 
 
-def prompted(model: PreTrainedModel, rows: int) -> dict[str, Any]:
-    """The soft prompt as an argument of the model within; nothing without one."""
-    cache = before(model, rows)
-    return {} if cache is None else {"past_key_values": cache}
+def prompted(model: PreTrainedModel, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the model within, behind the soft prompt; nothing without one."""
+    cache = before(model, len(inputs["input_ids"]))
+    if cache is None:
+        return {}
+    moved = {"position_ids": inputs["position_ids"] + prompt_length(model)} if "position_ids" in inputs else {}
+    return inputs | moved | {"past_key_values": cache}
 
 
 def ask(model: PreTrainedModel, **inputs: Any) -> Any:
     """model(**inputs), with the soft prompt, if there is one, before every row."""
-    prompt = prompted(model, len(inputs["input_ids"]))
-    return bare(model)(**inputs, **prompt) if prompt else model(**inputs)
+    prompt = prompted(model, inputs)
+    return bare(model)(**prompt) if prompt else model(**inputs)

@@ -85,14 +85,17 @@ def attend(
     spans: Spans | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
-    """[B, H, T, D] -> [B, T, H, D], causal. Without `spans` every row is one example, padded on the right or not."""
+    """[B, H, T, D] -> [B, T, H, D], causal. Without `spans` every row is one example, padded on the right or not.
+
+    Keys and values may stand before the row: every example sees them.
+    """
     refuse_unknown(module, more)
-    if key.shape[2] != query.shape[2]:
-        raise NotImplementedError("keys that stand before the row")
+    before = key.shape[2] - query.shape[2]  # places of a soft prompt
     if spans is None:
         return causal(query, key, value, scaling, dropout, sliding_window).transpose(1, 2).contiguous(), None
     q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))  # [T, H, D]
-    kernel = varlen.kernel(q, k, v, sliding_window) if query.device.type in varlen.DEVICES and not dropout else None
+    kernels = query.device.type in varlen.DEVICES and not dropout and not before
+    kernel = varlen.kernel(q, k, v, sliding_window) if kernels else None
     if kernel:
         return kernel(*varlen.lowered(q, k, v), spans, scaling, sliding_window)[None], None
     return gathered(q, k, v, spans, scaling, dropout, sliding_window)[None], None
@@ -101,12 +104,14 @@ def attend(
 def gathered(
     query: Tensor, key: Tensor, value: Tensor, spans: Spans, scaling: float | None, dropout: float, window: int | None
 ) -> Tensor:
-    """[T, H, D] each -> [T, H, D], by groups of like length."""
-    kept = []
+    """[T, H, D] each -> [T, H, D], by groups of like length. What keys have before the row's, each example sees."""
+    kept, before = [], len(key) - len(query)
     for index, own in zip(spans.index, spans.own, strict=True):
+        every = torch.arange(before, device=index.device).expand(len(index), before)
+        read = torch.cat([every, index + before], 1)
         q, k, v = (
-            part.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2)
-            for part in (query, key, value)
+            part.index_select(0, places.flatten()).unflatten(0, places.shape).transpose(1, 2)
+            for part, places in ((query, index), (key, read), (value, read))
         )
         found = causal(q, k, v, scaling, dropout, window)
         kept.append(found.transpose(1, 2).flatten(0, 1).index_select(0, own))
@@ -116,11 +121,15 @@ def gathered(
 def causal(
     query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, window: int | None
 ) -> Tensor:
-    """[S, H, L, D] each -> [S, H, L, D]; a place sees the `window` places up to itself, or all before it."""
-    length, few = query.shape[2], key.shape[1] != query.shape[1]
-    mask = None
-    if window is not None and window < length:
-        mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
+    """[S, H, L, D] each -> [S, H, L, D]; a place sees the `window` places up to itself, or all before it.
+
+    Keys and values may have more places, which stand before those of the queries.
+    """
+    length, held, few = query.shape[2], key.shape[2], key.shape[1] != query.shape[1]
+    mask, before = None, held - length
+    if before or (window is not None and window < held):
+        mask = torch.ones(length, held, dtype=torch.bool, device=query.device).tril(before)
+        mask = mask if window is None else mask.triu(before + 1 - window)
     return scaled_dot_product_attention(
         query, key, value, mask, dropout, is_causal=mask is None, scale=scaling, enable_gqa=few
     )

@@ -60,7 +60,8 @@ def fused_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
     if layer is None or inner.base_model is inner:
         raise NotImplementedError("this model's output layer cannot be computed apart")
     rows, columns = (batch.weights != 0).nonzero(as_tuple=True)
-    states = inner.base_model(**inputs(batch), **prompted(model, len(batch.tokens))).last_hidden_state
+    given = inputs(batch)
+    states = inner.base_model(**prompted(model, given) or given).last_hidden_state
     hidden = states[rows, batch.sources[rows, columns]]
     return weighted_nll(hidden, layer, batch.tokens[rows, columns], batch.weights[rows, columns])
 
