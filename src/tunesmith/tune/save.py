@@ -18,6 +18,7 @@ from tunesmith.models.surgery.grow_vocabulary import rows
 from tunesmith.models.surgery.lora import START, save_difference
 from tunesmith.models.surgery.quantize import quantization
 from tunesmith.tune.parallel import leads, whole_state
+from tunesmith.tune.zero import aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Saver:
             self.save_adapter(model, folder, weights)
         else:
             model.generation_config = stopping
-            model.save_pretrained(folder, state_dict=weights)
+            with aside():  # accelerate looks for DeepSpeed here
+                model.save_pretrained(folder, state_dict=weights)
         stopping.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
