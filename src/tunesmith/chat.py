@@ -91,11 +91,19 @@ class Continuation:
 
     @torch.inference_mode()
     def logits(self) -> Tensor:
-        """[V]: what may come next."""
+        """[V]: what may come next. Raises UserError where the model hands out nothing to go on from."""
         output: Any = bare(self.model)(
             **self.given, **{self.name: self.ids}, past_key_values=self.cache, use_cache=True
         )
-        self.cache = output.past_key_values
+        self.cache = getattr(output, "past_key_values", None)
+        if self.cache is None:
+            raise UserError(
+                tr(
+                    "{kind} does not hand out what it keeps of the tokens it has read",
+                    kind=type(bare(self.model)).__name__,
+                ),
+                tr("such a model can be tuned here, but not asked; take one with a cache of keys and values"),
+            )
         found: Tensor = output.logits[0, -1].float().cpu()
         return found
 

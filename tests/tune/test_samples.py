@@ -12,6 +12,8 @@ from transformers import PreTrainedModel
 
 from tests.toys import CONFIGS, byte_tokenizer, random_examples, save_base, tiny_model
 from tunesmith.batch import Example
+from tunesmith.chat import Sampling, generate
+from tunesmith.errors import UserError
 from tunesmith.models import adapted
 from tunesmith.models.attention import NAME, take_over
 from tunesmith.models.load import load_model
@@ -126,6 +128,8 @@ def test_a_model_that_hands_out_no_cache_is_not_asked(kind: str) -> None:
     model = forgetful(kind)
     assert not remembers(model, "fp32")
     assert ask(model, [example([1, 2], [3])], SAVE, "fp32") == []
+    with pytest.raises(UserError, match="does not hand out"):
+        list(generate(model, [1, 2], (), Sampling()))
 
 
 def test_a_run_of_such_a_model_says_why_it_has_no_answers_and_goes_on(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ def engine_for(model: PreTrainedModel, tongue: Tongue, limits: Limits) -> tuple[
                 detail = tr("continuous batching says what plain decoding says")
                 return engine, Proof("engine", True, len(probes), detail)
             engine.close()
+    Continuation(model, probes[0]).logits()  # refuses a model that cannot be asked token by token
     plain = SlotEngine(SerialDecoder(model, context, limits.parallel))
     return plain, Proof("engine", True, 0, tr("answers are computed one by one: {reason}", reason=reason))
 
